@@ -1,0 +1,1 @@
+"""The library: pure, typed, without paths, clocks or devices of its own."""

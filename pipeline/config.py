@@ -1,0 +1,118 @@
+"""Settings: strict, frozen dataclasses read from YAML 1.2, and errors that name the key.
+
+A choice is a union of settings classes told apart by `kind`. To add one, write the class where its
+code lives and put its name in the union there; nothing here changes.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from pipeline.errors import InputError
+
+Kind = TypeVar("Kind")
+
+_STRICT = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=False)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def settings(cls: type[Kind]) -> type[Kind]:
+    """A frozen dataclass with named fields only, strict types, and no unknown keys."""
+    return dataclass(frozen=True, kw_only=True, config=_STRICT)(cls)
+
+
+def parse(kind: Any, data: Any, where: str) -> Any:
+    """`data`, as YAML gave it, as an instance of `kind`: a settings class, a union or a mapping.
+
+    `where` names the source, for instance `params.yaml: recipes`. Raises InputError with one line
+    a mistake: the key, what was expected, what was found.
+    """
+    adapter = TypeAdapter(kind)
+    try:
+        # JSON mode: a YAML list may fill a tuple, yet "3" still never passes for 3.
+        return adapter.validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        lines = [_describe(where, item, data, adapter) for item in error.errors()]
+        raise InputError("\n".join(lines)) from None
+
+
+def plain(value: Any) -> Any:
+    """Settings as plain mappings, lists and scalars: what JSON holds and `parse` reads back."""
+    return TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML 1.2 file (so `5e-5` is a number, `no` a word).
+
+    Raises InputError where the file is missing, is not YAML, repeats a key, or holds no mapping.
+    """
+    try:
+        data = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: expected a YAML file, found none") from None
+    except (MarkedYAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected YAML 1.2: {error}") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: expected a mapping of sections, found {type(data).__name__}")
+    return data
+
+
+def _describe(where: str, error: ErrorDetails, data: Any, adapter: TypeAdapter[Any]) -> str:
+    """One line of one mistake: `params.yaml: recipes.gold.student.width: expected …, found …`."""
+    keys = _keys(error["loc"], data)
+    place = f"{where}.{keys}".replace(": .", ": ") if keys else where
+    match error["type"]:
+        case "unexpected_keyword_argument":
+            allowed = ", ".join(_allowed(adapter.json_schema(), error["loc"][:-1]))
+            return f"{place}: unknown key, found {error['input']!r}; expected one of: {allowed}"
+        case "missing":
+            return f"{place}: expected a value, found none"
+        case "union_tag_invalid":
+            context = error.get("ctx", {})
+            return (
+                f"{place}.kind: expected one of {context['expected_tags']}, "
+                f"found '{context['tag']}'"
+            )
+        case "union_tag_not_found":
+            return f"{place}.kind: expected a value that says which kind, found none"
+        case _:
+            message = error["msg"].replace("Input should be", "expected", 1)
+            return f"{place}: {message}, found {error['input']!r}"
+
+
+def _keys(location: tuple[int | str, ...], data: Any) -> str:
+    """The dotted key in the data; the names that pydantic adds for branches of a union are left."""
+    keys: list[str] = []
+    for index, part in enumerate(location):
+        inside = isinstance(data, dict) and part in data
+        inside |= isinstance(data, list) and isinstance(part, int)
+        if inside:
+            data = data[part]  # type: ignore[index]
+        if inside or (index == len(location) - 1 and isinstance(data, dict)):
+            keys.append(str(part))
+    return ".".join(keys)
+
+
+def _allowed(schema: dict[str, Any], location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the JSON schema allows at a location."""
+    definitions, here = schema.get("$defs", {}), schema
+    for part in (None, *location):
+        if part is not None:
+            mapping = here.get("discriminator", {}).get("mapping", {})
+            here = (
+                {"$ref": mapping[part]}
+                if part in mapping
+                else here.get("properties", {}).get(part)
+                or here.get("additionalProperties")
+                or here.get("items")
+                or here
+            )
+        while "$ref" in here:
+            here = definitions[here["$ref"].rsplit("/", 1)[1]]
+    return sorted(here.get("properties", {}))

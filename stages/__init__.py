@@ -1,0 +1,1 @@
+"""The stages: each reads parameters and inputs, calls the library, and writes; no science."""
