@@ -1,0 +1,303 @@
+"""Tag schemes: spans to tags and back, what may follow what, what is wrong, which scheme it is.
+
+To add a scheme that marks borders, add its letters to `_LETTERS`. The others have rules of their
+own: `iob1` writes B- only between touching entities of one label; `raw` writes the label alone, so
+touching entities of one label read as one and `tags_of` refuses to write them; in `flat` every word
+is a span of itself (part-of-speech tagging). A tag of a letter alone (`B`, as corpora of
+one type have it) has the label `_`, as in seqeval. The label is all that follows the first hyphen.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Annotated, Literal, NamedTuple, get_args
+
+import numpy as np
+from pydantic import BeforeValidator
+
+Scheme = Literal["iob1", "iob2", "bioes", "bilou", "bmes", "raw", "flat"]
+
+NO_TAG = "no tag"
+NOT_A_TAG = "not a tag of the scheme"
+LABEL_CHANGES = "label changes inside an entity"
+NOT_CLOSED = "entity not closed"
+SEPARATES_NOTHING = "B- that separates nothing"
+
+
+class _Letters(NamedTuple):
+    first: str
+    inside: str
+    last: str
+    single: str
+
+
+_LETTERS = {
+    "iob1": _Letters("B", "I", "I", "B"),
+    "iob2": _Letters("B", "I", "I", "B"),
+    "bioes": _Letters("B", "I", "E", "S"),
+    "bilou": _Letters("B", "I", "L", "U"),
+    "bmes": _Letters("B", "M", "E", "S"),
+}
+_SCHEMES = get_args(Scheme)
+_ALIASES = {"iobes": "bioes", "bio": "iob2", "bmeso": "bmes"}
+_ANY_LETTER, _OPENS, _CLOSES = "BIMESLU", "BSU", "ESLU"
+_OUTSIDES = ("O", "0", "_", "-", "o", "OTHER", "NONE")  # the likeliest first
+
+
+class Span(NamedTuple):
+    """Words `first` up to, not including, `end`, and what they name."""
+
+    first: int
+    end: int
+    label: str
+
+
+class Allowed(NamedTuple):
+    """What a scheme allows: start `[tags]`, transitions `[from, to]`, end `[tags]`, all bool."""
+
+    start: np.ndarray
+    transitions: np.ndarray
+    end: np.ndarray
+
+
+class Violation(NamedTuple):
+    """The index of the word at fault and the kind of fault, in words that can be counted."""
+
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
+    kind: str
+
+
+class Detected(NamedTuple):
+    """The scheme and outside tag of some sequences, and why, with what else would fit."""
+
+    scheme: Scheme
+    outside: str
+    why: str
+
+
+def canonical(name: str) -> Scheme:
+    """A scheme's own name: lower case, `iobes` as `bioes`. Raises ValueError for other names."""
+    if name in _SCHEMES:
+        return name
+    known = str(name).lower()
+    if (known := _ALIASES.get(known, known)) not in _SCHEMES:
+        raise ValueError(f"expected a tag scheme, one of {', '.join(_SCHEMES)}")
+    return known
+
+
+NamedScheme = Annotated[Scheme, BeforeValidator(canonical)]  # for settings: takes aliases too
+
+
+def spans_of(tags: Sequence[str], scheme: Scheme, outside: str = "O") -> list[Span]:
+    """The spans of any sequence, valid or not, left to right.
+
+    IOB2, BIOES, BILOU and BMES are read strictly, as seqeval does with mode="strict": only entities
+    that are written in full count. IOB1 is read as by conlleval: a new label starts a new entity.
+    """
+    match canonical(scheme):
+        case "flat":
+            return [Span(index, index + 1, tag) for index, tag in enumerate(tags)]
+        case "raw":
+            labels = [None if tag in ("", outside) else tag for tag in tags]
+            return _runs([("I", label) for label in labels])
+        case "iob1":
+            return _runs([_split(tag, "BI", outside) for tag in tags])
+        case known:
+            return _strict(tags, _LETTERS[known], outside)
+
+
+def tags_of(spans: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
+    """The tags of spans, in any order, over `length` words; outside is "O".
+
+    Raises ValueError where spans overlap or lie outside the sentence, and where the scheme cannot
+    write them: touching spans of one label or the label "O" in raw, all but single words in flat.
+    """
+    tags: list[str | None] = [None] * length
+    before = Span(0, 0, "")
+    for span in sorted(spans):
+        if not before.end <= span.first < span.end <= length:
+            raise ValueError(f"{span} overlaps {before} or leaves a sentence of {length} words")
+        touches = span.first == before.end and span.label == before.label
+        tags[span.first : span.end] = _written(span, canonical(scheme), touches)
+        before = span
+    if scheme == "flat" and None in tags:
+        raise ValueError(
+            f"flat: expected a tag for every word, found none at word {tags.index(None)}"
+        )
+    return ["O" if tag is None else tag for tag in tags]
+
+
+def tag_set(labels: Iterable[str], scheme: Scheme) -> tuple[str, ...]:
+    """Every tag over labels: "O" first (flat has none), labels sorted, prefixes in scheme order."""
+    known, ordered = canonical(scheme), sorted(set(labels))
+    if known == "flat":
+        return tuple(ordered)
+    if known == "raw":
+        return ("O", *ordered)
+    letters = dict.fromkeys(_LETTERS[known])
+    return ("O", *(f"{letter}-{label}" for label in ordered for letter in letters))
+
+
+def allowed(tags: Sequence[str], scheme: Scheme) -> Allowed:
+    """Which tags may start, follow one another and end, such that exactly valid sequences pass."""
+    inner = [[_fault(a, b, scheme, "O") is None for b in tags] for a in tags]
+    start = [_fault(None, tag, scheme, "O") is None for tag in tags]
+    end = [_fault(tag, None, scheme, "O") is None for tag in tags]
+    return Allowed(np.array(start, bool), np.array(inner, bool), np.array(end, bool))
+
+
+def violations(tags: Sequence[str], scheme: Scheme, outside: str = "O") -> list[Violation]:
+    """What is wrong in a sequence, left to right; empty where it is valid."""
+    found = []
+    for index, (before, after) in enumerate(pairwise([None, *tags, None])):
+        kind = _fault(before, after, scheme, outside)
+        if kind is not None:
+            found.append(Violation(index - (kind == NOT_CLOSED), kind))
+    return found
+
+
+def repair(tags: Sequence[str], scheme: Scheme, outside: str = "O") -> list[str]:
+    """The valid sequence nearest to what is meant, as conlleval reads it: no label is lost.
+
+    A tag that continues nothing starts an entity, so does a new label; an entity left open is
+    closed. A tag without a letter of any scheme counts as a label. A missing tag becomes outside;
+    in flat it becomes "X", which Universal Dependencies uses for what it cannot class.
+    """
+    known = canonical(scheme)
+    if known in ("raw", "flat"):
+        return [tag or (outside if known == "raw" else "X") for tag in tags]
+    spans = _runs([_meant(tag, outside) for tag in tags])
+    return [outside if tag == "O" else tag for tag in tags_of(spans, len(tags), scheme)]
+
+
+def detect(sequences: Iterable[Sequence[str]]) -> Detected:
+    """The scheme that the sequences violate least, and their outside tag.
+
+    Tags with letters: the scheme with the fewest violations. Without: raw where a usual outside
+    tag is the most frequent tag, flat otherwise. What else would fit is said in `why`.
+    """
+    pairs: Counter[tuple[str | None, str | None]] = Counter()
+    for tags in sequences:
+        pairs.update(pairwise([None, *filter(None, tags), None]))
+    counts: Counter[str] = Counter()
+    for (_, tag), count in pairs.items():
+        if tag is not None:
+            counts[tag] += count
+    bare = Counter({tag: n for tag, n in counts.items() if not _split(tag, _ANY_LETTER)[1]})
+    outside = next(iter(bare.most_common(1)), ("O", 0))[0]
+    lettered, strays = counts.total() - bare.total(), bare.total() - bare[outside]
+    if lettered * 0.02 >= strays and (lettered or outside in _OUTSIDES):
+        return _least_violated(pairs, outside)
+    return _unlettered(counts)
+
+
+def _split(tag: str, letters: str, outside: str = "O") -> tuple[str, str | None]:
+    """A tag's letter and label, ("O", None) for outside and for what these letters do not write."""
+    if tag == outside or not tag or tag[0] not in letters:
+        return "O", None
+    return (tag[0], tag[2:] or "_") if tag[1:2] in ("", "-") else ("O", None)
+
+
+def _meant(tag: str, outside: str) -> tuple[str, str | None]:
+    """A tag's letter and label in whatever scheme it is; a tag without letter is a label."""
+    if tag in ("", outside, "O"):
+        return "O", None
+    letter, label = _split(tag, _ANY_LETTER, outside)
+    return (letter, label) if label else ("I", tag)
+
+
+def _runs(parts: Sequence[tuple[str, str | None]]) -> list[Span]:
+    """Spans as conlleval reads them: a span ends where the label changes or a letter says so."""
+    spans, first = [], 0
+    for index, (here, after) in enumerate(pairwise([*parts, ("O", None)]), start=1):
+        if here[1] != after[1] or after[0] in _OPENS or here[0] in _CLOSES:
+            if here[1] is not None:
+                spans.append(Span(first, index, here[1]))
+            first = index
+    return spans
+
+
+def _strict(tags: Sequence[str], letters: _Letters, outside: str) -> list[Span]:
+    """Only entities written in full: single, or first, inside…, last with one label."""
+    spans, first, open_label = [], 0, None
+    parts = [_split(tag, "".join(letters), outside) for tag in tags]
+    for index, ((letter, label), after) in enumerate(pairwise([*parts, ("O", None)])):
+        if letter in (letters.first, letters.single):
+            first, open_label = index, label
+        elif label is None or label != open_label:
+            open_label = None
+        goes_on = after[0] in (letters.inside, letters.last) and after[1] == label
+        ends = letter == letters.single if first == index else letter == letters.last
+        if open_label is not None and ends and not (goes_on and letters.last == letters.inside):
+            spans.append(Span(first, index + 1, open_label))
+            open_label = None
+    return spans
+
+
+def _written(span: Span, scheme: Scheme, touches: bool) -> list[str]:
+    """The tags of one span; `touches`: it follows directly on a span with its label."""
+    length, label = span.end - span.first, span.label
+    if scheme == "flat" and length > 1:
+        raise ValueError(f"flat: expected spans of one word, found {span}")
+    if scheme == "raw" and (touches or label == "O"):
+        raise ValueError(f"raw: cannot tell {span} from its neighbours")
+    if scheme in ("raw", "flat"):
+        return [label] * length
+    first, inside, last, single = _LETTERS[scheme]
+    if scheme == "iob1" and not touches:
+        first = single = inside
+    middle = [f"{inside}-{label}"] * (length - 2)
+    ends = [f"{first}-{label}", *middle, f"{last}-{label}"]
+    return ends if length > 1 else [f"{single}-{label}"]
+
+
+@lru_cache(maxsize=1 << 16)  # tags are few, words are many
+def _fault(before: str | None, after: str | None, scheme: Scheme, outside: str) -> str | None:
+    """What is wrong with `after` behind `before`; None as a tag is the sentence's border."""
+    known = canonical(scheme)
+    if after == "":
+        return NO_TAG
+    if known in ("raw", "flat"):
+        return None
+    letters = _LETTERS[known]
+    old, old_label = _split(before or outside, "".join(letters), outside)
+    new, label = _split(after or outside, "".join(letters), outside)
+    if label is None and after not in (None, outside):
+        return NOT_A_TAG
+    if known == "iob1":
+        return SEPARATES_NOTHING if new == "B" and label != old_label else None
+    must_close = letters.last != letters.inside
+    is_open = old_label is not None and not (must_close and old in (letters.last, letters.single))
+    if new in (letters.inside, letters.last) and label is not None:
+        if not is_open:
+            return f"{new}- without {letters.first}-"
+        return None if label == old_label else LABEL_CHANGES
+    return NOT_CLOSED if is_open and must_close else None
+
+
+def _least_violated(pairs: Counter[tuple[str | None, str | None]], outside: str) -> Detected:
+    """The first of the schemes with the fewest violations, and which fit as well or next best."""
+    schemes: tuple[Scheme, ...] = ("iob2", "iob1", "bioes", "bilou", "bmes")
+    faults = {
+        scheme: sum(n for (a, b), n in pairs.items() if _fault(a, b, scheme, outside))
+        for scheme in schemes
+    }
+    ranked = sorted(faults, key=faults.__getitem__)
+    best, second = ranked[:2]
+    ties = [scheme for scheme in ranked[1:] if faults[scheme] == faults[best]]
+    why = f"outside is {outside!r}; {faults[best]} violations of {best}, next {second} with "
+    why += str(faults[second])
+    if ties:
+        why = f"outside is {outside!r}; ambiguous: {', '.join(ties)} fit as well as {best}"
+    return Detected(best, outside, why)
+
+
+def _unlettered(counts: Counter[str]) -> Detected:
+    """raw or flat, by whether the most frequent tag is one that usually means outside."""
+    most, count = counts.most_common(1)[0]
+    share = f"{most!r} is {count / counts.total():.0%} of {counts.total()} tags without prefixes"
+    if most in _OUTSIDES:
+        return Detected("raw", most, f"{share} and usually means outside; the others are labels")
+    advice = f"if it means outside, say `scheme: raw, outside: {most!r}`"
+    return Detected("flat", "O", f"{share}, {len(counts)} different ones; {advice}")
