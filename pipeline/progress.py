@@ -1,7 +1,6 @@
-"""How far a long stage is: a bar on a terminal, else a plain line now and then; never on stdout.
+"""How far a long stage is: a bar on a terminal, else a plain line now and then, on standard error.
 
-The `limbeck` logger is silent until `show_log` gives it somewhere to write, so the library and its
-tests print nothing.
+The `limbeck` logger is silent until `show_log`, so the library and its tests print nothing.
 """
 
 import logging
@@ -9,16 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import rich.progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
-from rich.progress import TimeRemainingColumn as TimeRemaining
 from rich.text import Text
 
 _LOGGER = logging.getLogger("limbeck")
 _CONSOLE = Console(stderr=True)
 _SECONDS_BETWEEN_LINES = 10.0
-
-Advance = Callable[[int], None]
 
 
 def log(message: str) -> None:
@@ -27,32 +23,33 @@ def log(message: str) -> None:
 
 
 def show_log() -> None:
-    """Lets log lines and progress through to standard error; for the command line, once."""
+    """Lets log lines and progress through; the command line calls it once."""
     _LOGGER.handlers = [_Lines()]
     _LOGGER.setLevel(logging.INFO)
     _LOGGER.propagate = False
 
 
 @contextmanager
-def progress(total: int, what: str, unit: str) -> Iterator[Advance]:
+def progress(total: int, what: str, unit: str, done: int = 0) -> Iterator[Callable[[int], None]]:
     """Yields a function to call with the number of items done since its last call.
 
-    `progress(4000, "scoring en", "sentences")` says `scoring en: 1200/4000 sentences, 310/s`.
+    `progress(4000, "scoring en", "sentences")` says `scoring en: 1200/4000 sentences, 310/s`. What
+    an earlier run had `done` counts, but not as speed.
     """
     if _CONSOLE.is_terminal and _LOGGER.isEnabledFor(logging.INFO):
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
             _Speed(unit),
+            bars.TimeRemainingColumn(),
         )
-        with Progress(*columns, TimeRemaining(), console=_CONSOLE) as bar:
-            task = bar.add_task(what, total=total)
+        with bars.Progress("{task.description}", *columns, console=_CONSOLE) as bar:
+            task = bar.add_task(what, total=total, completed=done)
             yield lambda items: bar.advance(task, items)
     else:
-        lines = _ThrottledLines(total, what, unit)
-        yield lines.advance
-        lines.say()
+        counter = _Counter(f"{total} {unit}", what, done)
+        yield counter.advance
+        counter.say()
 
 
 class _Lines(logging.Handler):
@@ -62,25 +59,21 @@ class _Lines(logging.Handler):
         _CONSOLE.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
 
 
-class _Speed(ProgressColumn):
-    """Items a second over the last half minute."""
-
+class _Speed(bars.ProgressColumn):
     def __init__(self, unit: str) -> None:
         super().__init__()
         self.unit = unit
 
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed or 0.0
-        return Text(f"{self.unit}, {speed:,.0f}/s")
+    def render(self, task: bars.Task) -> Text:
+        return Text(f"{self.unit}, {task.finished_speed or task.speed or 0.0:,.0f}/s")
 
 
-class _ThrottledLines:
+class _Counter:
     """The same for a log file: a line every ten seconds, and one at the end."""
 
-    def __init__(self, total: int, what: str, unit: str) -> None:
-        self.total, self.what, self.unit = total, what, unit
-        self.done, self.begun = 0, time.monotonic()
-        self.said = self.begun
+    def __init__(self, goal: str, what: str, done: int) -> None:
+        self.goal, self.what, self.done, self.before = goal, what, done, done
+        self.begun = self.said = time.monotonic()
 
     def advance(self, items: int) -> None:
         self.done += items
@@ -89,5 +82,5 @@ class _ThrottledLines:
 
     def say(self) -> None:
         self.said = time.monotonic()
-        speed = self.done / max(self.said - self.begun, 1e-9)
-        log(f"{self.what}: {self.done}/{self.total} {self.unit}, {speed:,.0f}/s")
+        speed = (self.done - self.before) / max(self.said - self.begun, 1e-9)
+        log(f"{self.what}: {self.done}/{self.goal}, {speed:,.0f}/s")
