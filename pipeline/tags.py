@@ -39,8 +39,9 @@ _LETTERS = {
     "bilou": _Letters("B", "I", "L", "U"),
     "bmes": _Letters("B", "M", "E", "S"),
 }
-_SCHEMES = get_args(Scheme)
-_ALIASES = {"iobes": "bioes", "bio": "iob2", "bmeso": "bmes"}
+_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+_ALIASES: dict[str, Scheme] = {"iobes": "bioes", "bio": "iob2", "bmeso": "bmes"}
+_NAMES: dict[str, Scheme] = {**{scheme: scheme for scheme in _SCHEMES}, **_ALIASES}
 _ANY_LETTER, _OPENS, _CLOSES = "BIMESLU", "BSU", "ESLU"
 _OUTSIDES = ("O", "0", "_", "-", "o", "OTHER", "NONE")  # the likeliest first
 
@@ -78,10 +79,8 @@ class Detected(NamedTuple):
 
 def canonical(name: str) -> Scheme:
     """A scheme's own name: lower case, `iobes` as `bioes`. Raises ValueError for other names."""
-    if name in _SCHEMES:
-        return name
-    known = str(name).lower()
-    if (known := _ALIASES.get(known, known)) not in _SCHEMES:
+    known = _NAMES.get(name) or _NAMES.get(str(name).lower())
+    if known is None:
         raise ValueError(f"expected a tag scheme, one of {', '.join(_SCHEMES)}")
     return known
 
@@ -283,7 +282,7 @@ def _least_violated(pairs: Counter[tuple[str | None, str | None]], outside: str)
         scheme: sum(n for (a, b), n in pairs.items() if _fault(a, b, scheme, outside))
         for scheme in schemes
     }
-    ranked = sorted(faults, key=faults.__getitem__)
+    ranked = sorted(schemes, key=faults.__getitem__)
     best, second = ranked[:2]
     ties = [scheme for scheme in ranked[1:] if faults[scheme] == faults[best]]
     why = f"outside is {outside!r}; {faults[best]} violations of {best}, next {second} with "
@@ -299,5 +298,7 @@ def _unlettered(counts: Counter[str]) -> Detected:
     share = f"{most!r} is {count / counts.total():.0%} of {counts.total()} tags without prefixes"
     if most in _OUTSIDES:
         return Detected("raw", most, f"{share} and usually means outside; the others are labels")
-    advice = f"if it means outside, say `scheme: raw, outside: {most!r}`"
-    return Detected("flat", "O", f"{share}, {len(counts)} different ones; {advice}")
+    why = f"{share}, {len(counts)} different ones"
+    if count * 2 > counts.total():
+        why += f"; if it means outside, say `scheme: raw` and `outside: {most!r}`"
+    return Detected("flat", "O", why)

@@ -1,0 +1,61 @@
+"""A sentence as a raw file has it, and how text files are read: UTF-8, by numbered lines."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import InputError
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF8_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Words, their tags as the file writes them (None: unlabelled), and where each one stands.
+
+    `lines` has one number a word, from 1: lines of text, rows of tables. A word in a labelled
+    sentence whose tag is missing has the tag "", which no scheme allows.
+    """
+
+    words: list[str]
+    tags: list[str] | None
+    source: str
+    lines: Sequence[int]
+
+    def place(self, index: int) -> str:
+        """`file:line` of a word."""
+        return f"{self.source}:{self.lines[index]}"
+
+
+def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
+    r"""The lines of a text file from 1, without their ends (\n or \r\n) and a first U+FEFF.
+
+    Only \n ends a line: U+0085, U+2028 and others occur inside words. Raises InputError where the
+    file cannot be opened or is not UTF-8.
+    """
+    try:
+        file = open(path, "rb")  # noqa: PTH123, SIM115 - closed below; a path may come as a string
+    except OSError as error:
+        raise InputError(f"{path}: expected a file that can be read: {error.strerror}") from None
+    with file:
+        for number, raw in enumerate(file, start=1):
+            yield number, _decoded(raw, path, number)
+
+
+def _decoded(raw: bytes, path: str, number: int) -> str:
+    if (number == 1 and raw.startswith(_UTF16)) or b"\0" in raw:
+        raise InputError(_not_utf8(path, number, "UTF-16 or binary data", "utf-16"))
+    if number == 1:
+        raw = raw.removeprefix(_UTF8_MARK)
+    try:
+        return raw.rstrip(b"\r\n").decode()
+    except UnicodeDecodeError as error:
+        found = f"byte 0x{raw[error.start]:02x} at position {error.start + 1}"
+        raise InputError(_not_utf8(path, number, found, "latin1")) from None
+
+
+def _not_utf8(path: str, number: int, found: str, likely: str) -> str:
+    return (
+        f"{path}:{number}: expected UTF-8, found {found}; convert the file, "
+        f"for instance with `iconv -f {likely} -t utf-8`"
+    )
