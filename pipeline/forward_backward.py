@@ -1,0 +1,191 @@
+"""Sums over all paths of a chain by forward-backward in scaled probabilities, with gradients.
+
+Float64 tensors in and out, no project imports. emissions [batch, words, tags] are finite or -inf,
+and 0 past `lengths` [batch] ≥ 1; transitions [from, to], start and end [tags] may hold -inf.
+
+Both directions run as one loop of matrix products, with no exponential inside it and no autograd
+graph over words. What this cannot do is bring back a tag that fell 700 nats behind and proves
+needed when the others are forbidden: `Pass.exact` tells, and log_space.py does such batches.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+REACH = 1e130
+"""300 nats of the 708 that float64 holds: whatever is lost stays under e^-400 of the sum."""
+
+
+class Pass(NamedTuple):
+    """What a run in both directions found; each word's numbers have a scale of their own.
+
+    before(n, t): the sum over all beginnings that end with tag t at word n. onward(n, t): over all
+    ends that begin with tag t at word n + 1. after(n, t): over all that may follow tag t at word n.
+    total(n): Σ_t before · after. At padding they are 0, and total is 1. `steps` and `factors` are
+    what the loop multiplied by: exp(emissions) / scale in both directions, exp(transitions).
+    """
+
+    before: Float[Tensor, "batch words tags"]
+    onward: Float[Tensor, "batch words tags"]
+    after: Float[Tensor, "batch words tags"]
+    total: Float[Tensor, "batch words 1"]
+    reached: Float[Tensor, "words 2 batch tags"]
+    steps: Float[Tensor, "words 2 batch tags"]
+    factors: Float[Tensor, "2 tags tags"]
+    lengths: Int[Tensor, " batch"]
+    log_partition: Float[Tensor, " batch"]
+    exact: bool
+
+    @property
+    def marginals(self) -> Float[Tensor, "batch words tags"]:
+        """p(tag n = t); 0 at padding."""
+        return self.before * self.after / self.total
+
+
+@torch.no_grad()
+def run(
+    emissions: Float[Tensor, "batch words tags"],
+    transitions: Float[Tensor, "tags tags"],
+    start: Float[Tensor, " tags"],
+    end: Float[Tensor, " tags"],
+    lengths: Int[Tensor, " batch"],
+) -> Pass:
+    """Forward and backward sums of every sentence."""
+    steps, heights = _exp(_both_ways(emissions, lengths), (3,))
+    factor, between = _exp(transitions, (0, 1))
+    (first, begun), (last, ended) = _exp(start, (0,)), _exp(end, (0,))
+    steps[:1] *= torch.stack([first, last])[:, None]
+    factors = torch.stack([factor, factor.T])
+    reached, scales = _multiply(steps, factors)
+
+    is_word, has_next = (_is_word(emissions, lengths - cut) for cut in (0, 1))
+    before, onward = _one_way(reached, lengths)
+    before, onward = torch.where(is_word, before, 0.0), torch.where(has_next, onward, 0.0)
+    after = torch.where(has_next, onward @ factor.T, torch.where(is_word, last, 0.0))
+    total = torch.where(is_word, (before * after).sum(dim=2, keepdim=True), 1.0)
+
+    logs = torch.where(is_word, (scales.log() + heights)[:, 0].transpose(0, 1), 0.0).sum(dim=(1, 2))
+    closing = total[:, :, 0].gather(1, lengths[:, None] - 1)[:, 0].log()
+    constant = (lengths - 1) * between.squeeze() + begun.squeeze() + ended.squeeze()
+    kept = (scales > 1 / REACH).all(dim=1).transpose(0, 1)
+    level = after.amax(dim=2, keepdim=True) < REACH * total
+    return Pass(
+        before, onward, after, total, reached, steps / scales, factors, lengths,
+        log_partition=logs + closing + constant,
+        exact=bool(((kept & level) | ~is_word).all()),
+    )  # fmt: skip
+
+
+class LogPartition(torch.autograd.Function):
+    """log Z of a `run`. Its gradient: marginals and expected transitions."""
+
+    @staticmethod
+    def forward(ctx: Any, found: Pass, *scores: Tensor) -> Float[Tensor, " batch"]:
+        """`scores`: emissions, transitions, start, end of the run; only their gradients matter."""
+        ctx.found = found
+        return found.log_partition.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, weights: Float[Tensor, " batch"]) -> tuple[None, Tensor, ...]:
+        """Sums over sentences where a score is shared."""
+        found, weights = ctx.found, weights[:, None, None]
+        pairs = _pairs(found.before * weights / found.total, found.onward)
+        return None, *_gradients(found, found.marginals * weights, pairs)
+
+
+class LogMarginals(torch.autograd.Function):
+    """log p(tag n = t) of a `run`; 0 at padding.
+
+    Marginals are first derivatives of log Z, so their Jacobian is symmetric, and what backward
+    must multiply by it is the derivative of a run along one direction of the emissions.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, found: Pass, *scores: Tensor) -> Float[Tensor, "batch words tags"]:
+        """`scores`: emissions, transitions, start, end of the run; only their gradients matter."""
+        ctx.found = found
+        logs = found.before.log() + found.after.log() - found.total.log()
+        return torch.where(_is_word(logs, found.lengths), logs, 0.0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, weights: Float[Tensor, "batch words tags"]) -> tuple[None, Tensor, ...]:
+        """A marginal under e^-300 passes no gradient on."""
+        found, marginals = ctx.found, ctx.found.marginals
+        direction = torch.where(marginals > 1 / REACH, weights / marginals, 0.0)
+        before, onward = _one_way(_tangent(found, direction), found.lengths)
+        is_word, has_next = (_is_word(before, found.lengths - cut) for cut in (0, 1))
+        before, onward = torch.where(is_word, before, 0.0), torch.where(has_next, onward, 0.0)
+        joint = before * found.after + found.before * (onward @ found.factors[1])
+        drift = joint.sum(dim=2, keepdim=True) / found.total
+        pairs = _pairs((before - found.before * drift) / found.total, found.onward)
+        pairs += _pairs(found.before / found.total, onward)
+        return None, *_gradients(found, joint / found.total - marginals * drift, pairs)
+
+
+def _multiply(steps: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
+    """Vector times matrix times step, word after word, each divided by its maximum [..., 1]."""
+    reached, scales = torch.empty_like(steps), torch.empty_like(steps[..., :1])
+    for n, step in enumerate(steps):
+        ahead = step if n == 0 else torch.bmm(reached[n - 1], factors).mul_(step)
+        torch.amax(ahead, dim=2, keepdim=True, out=scales[n])
+        torch.div(ahead, scales[n], out=reached[n])
+    return reached, scales
+
+
+def _tangent(found: Pass, direction: Tensor) -> Float[Tensor, "words 2 batch tags"]:
+    """The derivative of `reached` as the emissions move along `direction`, scales held still."""
+    moved = found.reached * _both_ways(direction, found.lengths)
+    for n in range(1, len(moved)):
+        moved[n] += torch.bmm(moved[n - 1], found.factors).mul_(found.steps[n])
+    return moved
+
+
+def _pairs(left: Tensor, right: Tensor) -> Float[Tensor, "tags tags"]:
+    """Σ over sentences and words of left(from) · right(to)."""
+    return left.flatten(0, 1).T @ right.flatten(0, 1)
+
+
+def _gradients(
+    found: Pass, emissions: Tensor, pairs: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of emissions, transitions, start and end from those of words and of pairs."""
+    last = (found.lengths - 1)[:, None, None].expand(-1, 1, emissions.shape[2])
+    first, final = emissions[:, :1].sum(dim=(0, 1)), emissions.gather(1, last).sum(dim=(0, 1))
+    return emissions, pairs * found.factors[0], first, final
+
+
+def _both_ways(x: Float[Tensor, "batch words tags"], lengths: Tensor) -> Tensor:
+    """[words, 2, batch, tags]: each sentence as it stands, and from its last word to its first.
+
+    Both begin at 0, so what follows a sentence's end can do no harm.
+    """
+    return torch.stack([x.transpose(0, 1), _backwards(x, lengths).transpose(0, 1)], dim=1)
+
+
+def _one_way(x: Float[Tensor, "words 2 batch tags"], lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """[batch, words, tags] twice: forward at word n, backward at word n + 1; any at padding."""
+    forward, backward = x[:, 0].transpose(0, 1), x[:, 1].transpose(0, 1)
+    return forward, _backwards(backward, lengths).roll(-1, dims=1)
+
+
+def _backwards(x: Float[Tensor, "batch words tags"], lengths: Tensor) -> Tensor:
+    """Each sentence from its last word to its first; any of its words at padding."""
+    places = (lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)).clamp(min=0)
+    return x.gather(1, places[:, :, None].expand(x.shape))
+
+
+def _is_word(like: Float[Tensor, "batch words tags"], lengths: Tensor) -> Tensor:
+    """[batch, words, 1]: True at the first `lengths` words."""
+    return (torch.arange(like.shape[1], device=like.device) < lengths[:, None])[:, :, None]
+
+
+def _exp(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """exp(x - m) and m, the maximum over `dims`; m is 0 where all are -inf."""
+    most = x.amax(dim=dims, keepdim=True)
+    most = torch.where(most == -torch.inf, 0.0, most)
+    return (x - most).exp(), most

@@ -1,0 +1,194 @@
+"""The lattice of a batch of sentences, and what is summed over its paths, all in nats.
+
+Every model makes a `Lattice`, every objective is a function of one. Sums are computed in float64
+whatever the lattice holds, because float32 in log space is off by 1e-3 just where a tagger is sure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from pipeline import forward_backward, log_space
+
+SCORES = ("emissions", "transitions", "start", "end")
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Scores of all tag sequences of a batch; a path's score is the sum of those along it.
+
+    -inf forbids a transition, a start, an end, or a tag at a word. Each sentence has at least one
+    word, and padding stands behind its words and may hold anything. Raises ValueError where shapes,
+    types or mask disagree, or where a word's emission is NaN or +inf.
+    """
+
+    emissions: Float[Tensor, "batch words tags"]
+    transitions: Float[Tensor, "tags tags"]  # [from, to]
+    start: Float[Tensor, " tags"]
+    end: Float[Tensor, " tags"]
+    mask: Bool[Tensor, "batch words"]  # True at words
+
+    def __post_init__(self) -> None:
+        _check_shapes(self)
+        _check_sentences(self)
+
+    @property
+    def lengths(self) -> Int[Tensor, " batch"]:
+        """How many words each sentence has."""
+        return self.mask.sum(dim=1)
+
+    def to(self, target: torch.device | torch.dtype | str) -> "Lattice":
+        """The same lattice on another device, or with scores of another type."""
+        where = {"device": target} if not isinstance(target, torch.dtype) else {}
+        scores = {name: getattr(self, name).to(target) for name in SCORES}
+        return Lattice(**scores, mask=self.mask.to(**where))
+
+
+def log_partition(lattice: Lattice) -> Float[Tensor, " batch"]:
+    """log Σ exp(score) over all paths; -inf where every path is forbidden."""
+    return _log_partition(lattice).to(lattice.emissions.dtype)
+
+
+def log_marginals(lattice: Lattice) -> Float[Tensor, "batch words tags"]:
+    """log p(tag n = t); 0 at padding, and -inf where no allowed path has that tag.
+
+    Zero, so that a weighted sum over words needs no mask: 0 · -inf would be NaN. A marginal under
+    e^-300 may come out as -inf and passes no gradient on.
+    """
+    chain = _chain(lattice)
+    found = forward_backward.run(*chain)
+    if found.exact:
+        logs = forward_backward.LogMarginals.apply(found, *chain[:4])
+    else:
+        logs = log_space.log_marginals(log_space.run(*chain))
+        logs = torch.where(lattice.mask[:, :, None], logs, 0.0)
+    return logs.to(lattice.emissions.dtype)
+
+
+def pairwise_log_marginals(lattice: Lattice) -> Float[Tensor, "batch pairs tags tags"]:
+    """log p(tag n = from, tag n + 1 = to) for n from 0; 0 at padding, -inf where forbidden."""
+    chain = _chain(lattice)
+    logs = log_space.pairwise_log_marginals(log_space.run(*chain), chain[0], chain[1])
+    logs = torch.where(lattice.mask[:, 1:, None, None], logs, 0.0)
+    return logs.to(lattice.emissions.dtype)
+
+
+def score(lattice: Lattice, path: Int[Tensor, "batch words"]) -> Float[Tensor, " batch"]:
+    """The score of one path a sentence; tags at padding may be any, even out of range."""
+    return _score(lattice, path).to(lattice.emissions.dtype)
+
+
+def nll(lattice: Lattice, gold: Int[Tensor, "batch words"]) -> Float[Tensor, " batch"]:
+    """-log p(gold); inf where the lattice forbids it."""
+    return (_log_partition(lattice) - _score(lattice, gold)).to(lattice.emissions.dtype)
+
+
+def entropy(lattice: Lattice) -> Float[Tensor, " batch"]:
+    """-Σ p(path) log p(path): that of the first word, then of each word given the one before."""
+    chain = _chain(lattice)
+    sums = log_space.run(*chain)
+    words = _entropies(log_space.log_marginals(sums))
+    pairs = _entropies(log_space.pairwise_log_marginals(sums, chain[0], chain[1]))
+    given = torch.where(lattice.mask[:, 1:], pairs - words[:, :-1], 0.0)
+    return (words[:, 0] + given.sum(dim=1)).to(lattice.emissions.dtype)
+
+
+def restrict(lattice: Lattice, allowed: Bool[Tensor, "batch words tags"]) -> Lattice:
+    """The lattice over those paths alone whose every tag is allowed at its word."""
+    return replace(lattice, emissions=lattice.emissions.masked_fill(~allowed, -torch.inf))
+
+
+def temper(lattice: Lattice, temperature: float) -> Lattice:
+    """p(path)^(1/temperature), normalised: all scores divided by it."""
+    if not temperature > 0:
+        raise ValueError(f"temperature: expected a number above 0, found {temperature}")
+    return replace(lattice, **{name: getattr(lattice, name) / temperature for name in SCORES})
+
+
+def pool(lattices: Sequence[Lattice]) -> Lattice:
+    """The mean of lattices of the same words: a log-linear pool of their distributions."""
+    if not lattices:
+        raise ValueError("pool: expected at least one lattice, found none")
+    first = lattices[0]
+    for number, other in enumerate(lattices[1:], start=1):
+        if other.emissions.shape != first.emissions.shape or not other.mask.equal(first.mask):
+            raise ValueError(
+                f"pool: lattice {number} is over other words or tags than lattice 0: "
+                f"{tuple(other.emissions.shape)} and {tuple(first.emissions.shape)}, "
+                f"lengths {other.lengths.tolist()} and {first.lengths.tolist()}"
+            )
+    means = {name: torch.stack([getattr(x, name) for x in lattices]).mean(dim=0) for name in SCORES}
+    return Lattice(**means, mask=first.mask)
+
+
+def _log_partition(lattice: Lattice) -> Float[Tensor, " batch"]:
+    chain = _chain(lattice)
+    found = forward_backward.run(*chain)
+    if found.exact:
+        return forward_backward.LogPartition.apply(found, *chain[:4])
+    return log_space.log_partition(log_space.run(*chain))
+
+
+def _score(lattice: Lattice, path: Int[Tensor, "batch words"]) -> Float[Tensor, " batch"]:
+    emissions, transitions, start, end, lengths = _chain(lattice)
+    path = torch.where(lattice.mask, path, 0)
+    words = emissions.gather(2, path[:, :, None])[:, :, 0]
+    steps = torch.where(lattice.mask[:, 1:], transitions[path[:, :-1], path[:, 1:]], 0.0)
+    borders = start[path[:, :1]] + end[path.gather(1, lengths[:, None] - 1)]
+    return words.sum(dim=1) + steps.sum(dim=1) + borders.sum(dim=1)
+
+
+def _entropies(logs: Float[Tensor, "batch words *tags"]) -> Float[Tensor, "batch words"]:
+    """-Σ p log p over all but the first two axes, from log p; 0 log 0 is 0."""
+    return -(logs.exp() * logs.clamp(min=-1e4)).flatten(2).sum(dim=2)
+
+
+def _chain(lattice: Lattice) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Emissions (0 at padding), transitions, start and end in float64, and lengths."""
+    emissions = torch.where(lattice.mask[:, :, None], lattice.emissions, 0.0).double()
+    scores = (lattice.transitions.double(), lattice.start.double(), lattice.end.double())
+    return emissions, *scores, lattice.lengths
+
+
+def _check_shapes(lattice: Lattice) -> None:
+    """One type, one number of tags, one mask for the emissions."""
+    emissions = lattice.emissions
+    if emissions.dim() != 3 or emissions.shape[2] == 0:
+        raise ValueError(
+            f"emissions: expected [batch, words, tags], found {tuple(emissions.shape)}"
+        )
+    if emissions.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"emissions: expected float32 or float64, found {emissions.dtype}")
+    batch, words, tags = emissions.shape
+    scores, like = emissions.dtype, f"to go with emissions {[batch, words, tags]}"
+    expected = {
+        "transitions": ((tags, tags), scores),
+        "start": ((tags,), scores),
+        "end": ((tags,), scores),
+        "mask": ((batch, words), torch.bool),
+    }
+    for name, (shape, dtype) in expected.items():
+        part = getattr(lattice, name)
+        if part.shape != shape or part.dtype != dtype:
+            found = f"{part.dtype} {list(part.shape)}"
+            raise ValueError(f"{name}: expected {dtype} {list(shape)} {like}, found {found}")
+
+
+def _check_sentences(lattice: Lattice) -> None:
+    """Words first, then padding; at words, emissions are numbers or -inf."""
+    mask, emissions = lattice.mask, lattice.emissions.detach()
+    gap = (mask[:, 1:] & ~mask[:, :-1]).any(dim=1)
+    wordless = ~mask.any(dim=1)
+    broken = ((~(emissions < torch.inf)).any(dim=2) & mask).any(dim=1)
+    if not (gap | wordless | broken).any():
+        return
+    for faults, fault in (
+        (wordless, "mask: expected at least one word, found none"),
+        (gap, "mask: expected words, then padding, found a word behind padding"),
+        (broken, "emissions: expected numbers (or -inf: forbidden), found NaN or +inf at a word"),
+    ):
+        if faults.any():
+            raise ValueError(f"sentence {int(faults.nonzero()[0])}: {fault}")
