@@ -2,50 +2,42 @@
 
     python data/embedded/generate.py
 
-Every folder beside this file that holds `templates.txt` and `names.txt` is one language; README.md
-tells their format. A further language is a further folder. Equal bytes on every run and platform.
+Every folder beside this file that holds `templates.txt` and `names.txt` is a language; a new one
+needs nothing here. README.md tells their format and what each group of names and templates is for.
 """
 
 from __future__ import annotations
 
 import random
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 SEED = 7
-NAME_GROUPS = {"common": 0.5, "mentioned": 0.25, "unseen": 0.25}
-TEMPLATE_GROUPS = {"common": 0.55, "transfer": 0.2, "dev": 0.07, "test": 0.18}
-FRESH = 0.5  # share of templates, and of names, that a split draws from what train never shows
-PATTERN = 0.4  # share of names composed of others, in a section that also lists names
-LOWERED, MISSPELT = 0.6, 0.1  # share of noisy sentences, and of their words
-NOISY = {True: 0.75, False: 0.05}  # share of noisy sentences in chat, and elsewhere
-COMPOSED = {"PER:full": ["{PER:given} {PER:family}"]}
+# The evaluation splits come first: a sentence that they hold is refused to the others.
+SENTENCES = {"test": 400, "dev": 200, "train": 800, "transfer": 3000}
+# Who may draw what, beside the groups called "train", which are everybody's.
+TEMPLATE_GROUPS = {"train": 0.55, "transfer": 0.2, "dev": 0.07, "test": 0.18}
+NAME_GROUPS = {"train": 0.5, "mentioned": 0.25, "unseen": 0.25}
+FRESH_NAMES = {
+    "test": ["mentioned", "unseen"],
+    "dev": ["mentioned", "unseen"],
+    "train": ["train"],
+    "transfer": ["mentioned"],
+}
+FRESH = 0.5  # share of the templates, and of the names, that are not from the group "train"
+COMPOSED = 0.4  # share of names composed of other names, in a section that lists whole ones too
+FULL_NAME = ("PER:full", "{PER:given} {PER:family}")
+CHAT, ELSEWHERE = 0.75, 0.05  # share of sentences typed in haste, of which:
+LOWERED, MISSPELT = 0.6, 0.1  # share of sentences in lower case, share of words misspelt
 PIECE = re.compile(r"\[(?P<span>[^]|]+)\|(?P<label>\w+)\]|\{(?P<slot>[^}]+)\}|(?P<word>[^\s{[]+)")
 
 
 @dataclass(frozen=True)
-class Split:
-    """How many sentences; beside "common", which templates and names it may draw from."""
-
-    sentences: int
-    template_group: str
-    name_groups: tuple[str, ...]
-
-
-# The evaluation splits come first: what they hold is then refused to the others.
-SPLITS = {
-    "test": Split(400, "test", ("mentioned", "unseen")),
-    "dev": Split(200, "dev", ("mentioned", "unseen")),
-    "train": Split(800, "common", ("common",)),
-    "transfer": Split(3000, "transfer", ("mentioned",)),
-}
-
-
-@dataclass(frozen=True)
 class Template:
-    """A sentence with slots; `group` decides which splits may draw it."""
+    """A sentence with slots; the group decides which splits may draw it."""
 
     domain: str
     text: str
@@ -60,24 +52,19 @@ class Section:
     patterns: list[str]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Sentence:
-    """Words and IOB2 tags; `drawn` lists (kind, name, group) of every listed name in it."""
+    """Words and IOB2 tags; `drawn` has (kind, name, group) of every listed name in it."""
 
     template: Template
-    words: list[str] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    drawn: list[tuple[str, str, str]] = field(default_factory=list)
+    words: list[str]
+    tags: list[str]
+    drawn: list[tuple[str, str, str]]
 
 
 def group_of(text: str, shares: dict[str, float]) -> str:
-    """The group of a text by its own spelling: adding a line moves no other, in any section."""
-    point = random.Random(f"{SEED}:{text}").random()
-    for group, share in shares.items():
-        point -= share
-        if point < 0:
-            return group
-    return next(reversed(shares))
+    """The group of a text by its spelling alone: a new line moves no other, in any section."""
+    return random.Random(f"{SEED}:{text}").choices(list(shares), list(shares.values()))[0]
 
 
 def blocks(path: Path) -> Iterator[tuple[str, str]]:
@@ -92,152 +79,127 @@ def blocks(path: Path) -> Iterator[tuple[str, str]]:
 
 def read_templates(path: Path) -> list[Template]:
     """The templates of a language, each in its group."""
-    return [Template(domain, text, group_of(text, TEMPLATE_GROUPS)) for domain, text in blocks(path)]
+    return [
+        Template(domain, text, group_of(text, TEMPLATE_GROUPS)) for domain, text in blocks(path)
+    ]
 
 
 def read_sections(path: Path, templates: list[Template]) -> dict[str, Section]:
-    """The names of a language by kind; those written out in a template are common to all splits."""
-    written = {match["span"] for t in templates for match in PIECE.finditer(t.text) if match["span"]}
-    composed = [(kind, text) for kind, texts in COMPOSED.items() for text in texts]
-    sections: dict[str, Section] = {}
-    for kind, text in [*blocks(path), *composed]:
-        section = sections.setdefault(kind, Section({group: [] for group in NAME_GROUPS}, []))
+    """The names of a language by kind; a name written out in a template is everybody's."""
+    written = {(piece["span"] or "").lower() for t in templates for piece in PIECE.finditer(t.text)}
+    sections: dict[str, Section] = defaultdict(lambda: Section(defaultdict(list), []))
+    for kind, text in blocks(path):
         if "{" in text:
-            section.patterns.append(text)
+            sections[kind].patterns.append(text)
         else:
-            shared = text in written or not kind[0].isupper()
-            section.names["common" if shared else group_of(text, NAME_GROUPS)].append(text)
-    return sections
+            shared = text.lower() in written or kind[0].islower()
+            sections[kind].names["train" if shared else group_of(text, NAME_GROUPS)].append(text)
+    if FULL_NAME[0] not in sections:
+        sections[FULL_NAME[0]].patterns.append(FULL_NAME[1])
+    return dict(sections)
 
 
 class Writer:
-    """Writes one sentence: remembers numbered slots and draws no name twice."""
+    """Writes one sentence: keeps numbered slots, and draws no name twice unless it must."""
 
-    def __init__(self, sections: dict[str, Section], split: Split, rng: random.Random) -> None:
-        self.sections, self.split, self.rng = sections, split, rng
+    def __init__(self, sections: dict[str, Section], fresh: list[str], rng: random.Random) -> None:
+        self.sections, self.fresh, self.rng = sections, fresh, rng
         self.numbered: dict[str, list[str]] = {}
         self.drawn: list[tuple[str, str, str]] = []
 
     def tagged(self, text: str) -> Iterator[tuple[str, str]]:
-        """Yields (word, tag) of a template."""
+        """Yields (word, tag); all parts of one name come from the same groups."""
         for piece in PIECE.finditer(text):
-            label = piece["label"] or (piece["slot"] or "").partition("#")[0].partition(":")[0]
-            if not label.isupper():
-                label = ""
-            for n, word in enumerate(self.plain(piece[0], self.groups())):
-                yield word, f"{'I' if n else 'B'}-{label}" if label else "O"
+            label = piece["label"] or re.split("[:#]", piece["slot"] or "")[0]
+            groups = self.fresh if self.rng.random() < FRESH else ["train"]
+            for n, word in enumerate(self.words(piece["span"] or piece[0], groups)):
+                yield word, f"{'I' if n else 'B'}-{label}" if label.isupper() else "O"
 
-    def groups(self) -> tuple[str, ...]:
-        """The groups that the next name comes from: one choice for all parts of a name."""
-        return self.split.name_groups if self.rng.random() < FRESH else ("common",)
-
-    def plain(self, text: str, groups: tuple[str, ...]) -> list[str]:
-        """The words of a template, a slot or a pattern, all names from the same groups."""
-        words: list[str] = []
+    def words(self, text: str, groups: list[str]) -> list[str]:
+        """The words of a text with slots, as they are without tags."""
+        found = []
         for piece in PIECE.finditer(text):
-            if piece["word"]:
-                words.append(piece["word"])
-            else:
-                inner = self.plain(piece["span"], groups) if piece["span"] else None
-                words += inner or self.fill(piece["slot"], groups)
-        return words
+            found += [piece["word"]] if piece["word"] else self.fill(piece["slot"], groups)
+        return found
 
-    def fill(self, slot: str, groups: tuple[str, ...]) -> list[str]:
-        """The words for a slot: `kind`, or `kind#n` for the same name wherever n stands."""
+    def fill(self, slot: str, groups: list[str]) -> list[str]:
+        """The words for `kind`, or for `kind#n`: the same name wherever n stands."""
         if slot not in self.numbered:
-            words = self.plain(self.draw(slot.partition("#")[0], groups), groups)
+            words = self.words(self.draw(slot.partition("#")[0], groups), groups)
             if "#" not in slot:
                 return words
             self.numbered[slot] = words
         return self.numbered[slot]
 
-    def draw(self, kind: str, groups: tuple[str, ...]) -> str:
-        """A name or a pattern of a kind; of any of its kinds where only the label is given."""
-        kinds = [kind] if kind in self.sections else self.kinds(kind)
+    def draw(self, kind: str, groups: list[str]) -> str:
+        """A name or a pattern of a kind; of any kind with that label where only it is given."""
+        kinds = [each for each in self.sections if kind in (each, each.partition(":")[0])]
+        if not kinds:
+            raise ValueError(f"slot {kind!r}: expected one of {sorted(self.sections)}")
         kind = self.rng.choice(kinds)
-        section = self.sections[kind]
+        listed, patterns = self.sections[kind].names, self.sections[kind].patterns
         taken = {name for _, name, _ in self.drawn}
-        names = [(n, g) for g in groups for n in section.names[g] if n not in taken]
-        names = names or [(n, "common") for n in section.names["common"]]
-        if section.patterns and (not names or self.rng.random() < PATTERN):
-            return self.rng.choice(section.patterns)
+        names = [(name, g) for g in groups for name in listed.get(g, []) if name not in taken]
+        names = names or [(name, "train") for name in listed.get("train", [])]
+        if patterns and (not names or self.rng.random() < COMPOSED):
+            return self.rng.choice(patterns)
         name, group = self.rng.choice(names)
         self.drawn.append((kind, name, group))
         return name
-
-    def kinds(self, label: str) -> list[str]:
-        """The kinds of a label; an error that names what there is when it has none."""
-        found = sorted(kind for kind in self.sections if kind.partition(":")[0] == label)
-        if not found:
-            raise ValueError(f"slot {label!r}: expected one of {sorted(self.sections)}")
-        return found
 
 
 def misspell(word: str, rng: random.Random) -> str:
     """Drops, doubles or swaps a letter inside a word of four letters or more."""
     if len(word) < 4 or not word.isalpha():
         return word
-    at = rng.randrange(1, len(word) - 1)
-    dropped, doubled = word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:]
-    return rng.choice([dropped, doubled, word[:at] + word[at + 1] + word[at] + word[at + 2 :]])
+    n = rng.randrange(1, len(word) - 1)
+    start, letter, end = word[:n], word[n], word[n + 1 :]
+    return start + rng.choice([end, letter * 2 + end, end[0] + letter + end[1:]])
 
 
-def roughen(words: list[str], rng: random.Random) -> list[str]:
-    """Words as typed in haste: often in lower case, now and then misspelt."""
-    lowered = rng.random() < LOWERED
-    typed = [word.lower() if lowered else word for word in words]
-    return [misspell(word, rng) if rng.random() < MISSPELT else word for word in typed]
-
-
-def write(
-    template: Template, sections: dict[str, Section], split: Split, rng: random.Random
-) -> Sentence:
-    """One sentence of a template, roughened by chance: mostly so in chat."""
-    writer = Writer(sections, split, rng)
-    words, tags = zip(*writer.tagged(template.text), strict=True)
-    if rng.random() < NOISY[template.domain.startswith("chat")]:
-        words = roughen(words, rng)
-    return Sentence(template, list(words), list(tags), writer.drawn)
+def typed_in_haste(words: list[str], rng: random.Random) -> list[str]:
+    """The words, often in lower case, now and then misspelt."""
+    if rng.random() < LOWERED:
+        words = [word.lower() for word in words]
+    return [misspell(word, rng) if rng.random() < MISSPELT else word for word in words]
 
 
 def draw(folder: Path) -> dict[str, list[Sentence]]:
-    """Every split of a language; no sentence occurs twice, in one split or in two."""
+    """Every split of a language; no sentence occurs twice, be it in one split or in two."""
     templates = read_templates(folder / "templates.txt")
     sections = read_sections(folder / "names.txt", templates)
+    splits: dict[str, list[Sentence]] = {}
     written: set[str] = set()
-    drawn: dict[str, list[Sentence]] = {}
-    for name, split in SPLITS.items():
-        rng = random.Random(f"{SEED}:{folder.name}:{name}")
-        drawn[name] = []
-        while len(drawn[name]) < split.sentences:
-            group = split.template_group if rng.random() < FRESH else "common"
+    for split, size in SENTENCES.items():
+        rng = random.Random(f"{SEED}:{folder.name}:{split}")
+        splits[split] = []
+        while len(splits[split]) < size:
+            group = split if rng.random() < FRESH else "train"
             template = rng.choice([t for t in templates if t.group == group])
-            sentence = write(template, sections, split, rng)
-            if (text := " ".join(sentence.words).lower()) not in written:
+            writer = Writer(sections, FRESH_NAMES[split], rng)
+            words, tags = map(list, zip(*writer.tagged(template.text), strict=True))
+            if rng.random() < (CHAT if template.domain.startswith("chat") else ELSEWHERE):
+                words = typed_in_haste(words, rng)
+            if (text := " ".join(words).lower()) not in written:
                 written.add(text)
-                drawn[name].append(sentence)
-    return drawn
+                splits[split].append(Sentence(template, words, tags, writer.drawn))
+    return splits
 
 
-def conll(sentences: list[Sentence]) -> str:
-    """Two columns with a tab: word, IOB2 tag; an empty line after each sentence."""
-    rows = ["".join(f"{w}\t{t}\n" for w, t in zip(s.words, s.tags, strict=True)) for s in sentences]
-    return "\n".join(rows)
+def conll(sentence: Sentence) -> str:
+    """A line a word: word, tab, IOB2 tag."""
+    return "".join(f"{w}\t{t}\n" for w, t in zip(sentence.words, sentence.tags, strict=True))
 
 
 def files(folder: Path) -> dict[str, str]:
-    """The text of every file of a language, by name; unlabelled text is a sentence a line."""
-    drawn = draw(folder)
-    texts = {f"{name}.conll": conll(drawn[name]) for name in ("train", "dev", "test")}
-    return texts | {"transfer.txt": "".join(" ".join(s.words) + "\n" for s in drawn["transfer"])}
-
-
-def main() -> None:
-    """Writes the files of every language beside this file."""
-    for templates in sorted(Path(__file__).parent.glob("*/templates.txt")):
-        for name, text in files(templates.parent).items():
-            (templates.parent / name).write_text(text, encoding="utf-8", newline="\n")
+    """The text of every file of a language; `transfer` is unlabelled, a sentence a line."""
+    splits = draw(folder)
+    plain = "".join(" ".join(sentence.words) + "\n" for sentence in splits.pop("transfer"))
+    labelled = {f"{s}.conll": "\n".join(map(conll, drawn)) for s, drawn in splits.items()}
+    return labelled | {"transfer.txt": plain}
 
 
 if __name__ == "__main__":
-    main()
+    for source in sorted(Path(__file__).parent.glob("*/templates.txt")):
+        for name, text in files(source.parent).items():
+            (source.parent / name).write_text(text, encoding="utf-8", newline="\n")
