@@ -127,9 +127,9 @@ def _guess_lines(lines: list[tuple[int, str]]) -> Guess:
     tabs = sum("\t" in line for _, line in lines) / widths.total()
     named = next((columns for _, line in lines[:1] if (columns := global_columns(line))), None)
     counter = _counter(rows, width)
-    if named or (width == 10 and tabs > 0.9 and counter == 0):
+    if named or (width == 10 and tabs > 0.5 and counter == 0):
         return _guess_conllu(rows, named)
-    if tabs > 0.9 or share > 0.9:
+    if tabs > 0.5 or share > 0.9:
         return _guess_columns(rows, width, counter, tabs) or _plain(width, share)
     return _plain(width, share)
 
@@ -152,19 +152,41 @@ def _guess_conllu(rows: Table, named: list[str] | None) -> Guess:
 def _guess_columns(rows: Table, width: int, counter: int | None, tabs: float) -> Guess | None:
     """Which columns hold words and tags; None where no column looks like tags."""
     places = [place for place in range(width) if place != counter]
-    ranks = {place: (*_rank(_column(rows, place)), place) for place in places}
-    tag = max(places, key=ranks.__getitem__)
-    word = max((p for p in places if p != tag), key=lambda p: (_variety(rows, p), -p), default=None)
-    by = "tabs" if tabs > 0.9 else "spaces" if tabs < 0.1 else "tabs or spaces"
+    tag, others = _tag_column(rows, places)
+    variety = {place: _variety(rows, place) for place in places}
+    word = max((p for p in places if p != tag), key=lambda p: (variety[p], -p), default=None)
     if word is None:
         unlabelled = width == 1 and len(rows) > 1
         return Guess(Conll(tag=None), "one word a line, no tags") if unlabelled else None
-    few = _variety(rows, tag) < 0.2 * sum(map(len, rows))
-    if not (ranks[tag][0] or (few and _variety(rows, tag) < _variety(rows, word)) or tabs > 0.9):
+    few = variety[tag] < min(0.2 * sum(map(len, rows)), variety[word])
+    if not (few or tabs > 0.5 or _rank(_column(rows, tag))[0]):
         return None
-    kind = detect(_column(rows, tag))
-    why = f"{width} columns apart by {by}: words in {word}, tags in {tag} ({kind.scheme})"
-    return Guess(Conll(word=word, tag=tag), why)
+    by = "tabs" if tabs > 0.9 else "spaces" if tabs < 0.1 else "tabs or spaces"
+    scheme = detect(_column(rows, tag)).scheme
+    why = f"{width} columns apart by {by}: words in {word}, tags in {tag} ({scheme})"
+    return Guess(Conll(word=word, tag=tag), why + "".join(f"; tags also in {p}" for p in others))
+
+
+def _tag_column(rows: Table, places: list[int]) -> tuple[int, list[int]]:
+    """The column that looks most like tags, and others that look so too.
+
+    The last of equals, as in CoNLL-2003, where chunks precede names; but the first of columns that
+    mostly agree, as these are versions of one annotation (UNER) or the inside of nested ones.
+    """
+    columns = {place: _column(rows, place) for place in places}
+    ranks = {place: _rank(column) for place, column in columns.items()}
+    last = max(places, key=lambda place: (ranks[place], place))
+    equals = [place for place in places if ranks[place] == ranks[last] and ranks[place][0]]
+    same = (place for place in equals if _agreement(columns[place], columns[last]) > 0.9)
+    first = next(same, last)
+    return first, [place for place in places if ranks[place][0] >= 3 and place != first]
+
+
+def _agreement(one: list[list[str]], other: list[list[str]]) -> float:
+    """The share of words for which two columns have the same value."""
+    sentences = zip(one, other, strict=True)
+    same = [a == b for rows in sentences for a, b in zip(*rows, strict=False)]  # ragged rows
+    return sum(same) / max(len(same), 1)
 
 
 def _rank(tags: list[list[str]]) -> tuple[int, int]:

@@ -176,15 +176,13 @@ def detect(sequences: Iterable[Sequence[str]]) -> Detected:
     Tags with letters: the scheme with the fewest violations. Without: raw where a usual outside
     tag is the most frequent tag, flat otherwise. What else would fit is said in `why`.
     """
-    pairs: Counter[tuple[str | None, str | None]] = Counter()
+    pairs, counts = Counter[tuple[str | None, str | None]](), Counter[str]()
     for tags in sequences:
-        pairs.update(pairwise([None, *filter(None, tags), None]))
-    counts: Counter[str] = Counter()
-    for (_, tag), count in pairs.items():
-        if tag is not None:
-            counts[tag] += count
+        present = [tag for tag in tags if tag]
+        pairs.update(pairwise([None, *present, None]))
+        counts.update(present)
     bare = Counter({tag: n for tag, n in counts.items() if not _split(tag, _ANY_LETTER)[1]})
-    outside = next(iter(bare.most_common(1)), ("O", 0))[0]
+    outside = max(bare, key=bare.__getitem__, default="O")
     lettered, strays = counts.total() - bare.total(), bare.total() - bare[outside]
     if lettered * 0.02 >= strays and (lettered or outside in _OUTSIDES):
         return _least_violated(pairs, outside)
@@ -246,9 +244,8 @@ def _written(span: Span, scheme: Scheme, touches: bool) -> list[str]:
     first, inside, last, single = _LETTERS[scheme]
     if scheme == "iob1" and not touches:
         first = single = inside
-    middle = [f"{inside}-{label}"] * (length - 2)
-    ends = [f"{first}-{label}", *middle, f"{last}-{label}"]
-    return ends if length > 1 else [f"{single}-{label}"]
+    letters = single if length == 1 else first + inside * (length - 2) + last
+    return [f"{letter}-{label}" for letter in letters]
 
 
 @lru_cache(maxsize=1 << 16)  # tags are few, words are many
@@ -285,11 +282,10 @@ def _least_violated(pairs: Counter[tuple[str | None, str | None]], outside: str)
     ranked = sorted(schemes, key=faults.__getitem__)
     best, second = ranked[:2]
     ties = [scheme for scheme in ranked[1:] if faults[scheme] == faults[best]]
-    why = f"outside is {outside!r}; {faults[best]} violations of {best}, next {second} with "
-    why += str(faults[second])
+    why = f"{faults[best]} violations of {best}, next {second} with {faults[second]}"
     if ties:
-        why = f"outside is {outside!r}; ambiguous: {', '.join(ties)} fit as well as {best}"
-    return Detected(best, outside, why)
+        why = f"ambiguous: {', '.join(ties)} fit as well as {best}"
+    return Detected(best, outside, f"outside is {outside!r}; {why}")
 
 
 def _unlettered(counts: Counter[str]) -> Detected:
