@@ -39,7 +39,7 @@ class Conll:
         for block in blocks(numbered_lines(path)):
             for rows in self._parts(block[self._comments(block, seen) :]):
                 sentence = self._sentence(path, rows)
-                seen.update(sentence.tags or ())
+                seen.update(filter(None, sentence.tags or ()))
                 yield sentence
 
     def cells(self, line: str) -> list[str]:
@@ -54,7 +54,7 @@ class Conll:
         for index, (_, line) in enumerate(block):
             cells = self.cells(line)
             like_a_row = len(cells) == len(self.cells(last)) and ("\t" in line) == ("\t" in last)
-            is_row = like_a_row and (self.tag is None or self._tag(cells) in seen)
+            is_row = like_a_row and self._tag(cells) in seen
             if self.comment is None or not line.startswith(self.comment) or is_row:
                 return index
         return len(block)

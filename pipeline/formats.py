@@ -5,6 +5,7 @@ To add a format, write its settings class, with `kind` and `read(path)`, beside 
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice, pairwise
@@ -122,7 +123,7 @@ def _guess_lines(lines: list[tuple[int, str]]) -> Guess:
         rows += [[reader.cells(line) for line in kept]] if kept else []
     widths = Counter(len(cells) for sentence in rows for cells in sentence)
     if not widths:
-        return Guess(PlainText(), "no line that could be a row of columns")
+        return _guess_text(lines)
     width, share = widths.most_common(1)[0][0], widths.most_common(1)[0][1] / widths.total()
     tabs = sum("\t" in line for _, line in lines) / widths.total()
     named = next((columns for _, line in lines[:1] if (columns := global_columns(line))), None)
@@ -130,12 +131,17 @@ def _guess_lines(lines: list[tuple[int, str]]) -> Guess:
     if named or (width == 10 and tabs > 0.5 and counter == 0):
         return _guess_conllu(rows, named)
     if tabs > 0.5 or share > 0.9:
-        return _guess_columns(rows, width, counter, tabs) or _plain(width, share)
-    return _plain(width, share)
+        return _guess_columns(rows, width, counter, tabs) or _guess_text(lines)
+    return _guess_text(lines)
 
 
-def _plain(width: int, share: float) -> Guess:
-    return Guess(PlainText(), f"{share:.0%} of lines have {width} columns, none of them of tags")
+def _guess_text(lines: list[tuple[int, str]]) -> Guess:
+    """Plain text, cut into words already where punctuation stands alone nearly everywhere."""
+    text = "\n".join(line for _, line in lines)
+    alone, attached = (len(re.findall(rf"{before}[.,!?](?!\S)", text)) for before in (r"\s", r"\w"))
+    why = f"text; no columns of tags; {alone} of {alone + attached} punctuation marks stand alone"
+    cut_before = alone > max(20, 20 * attached)
+    return Guess(PlainText(words="spaces" if cut_before else "rule"), why)
 
 
 def _guess_conllu(rows: Table, named: list[str] | None) -> Guess:

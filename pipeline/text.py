@@ -26,14 +26,20 @@ from pipeline.sentences import Sentence, numbered_lines
 
 @settings
 class PlainText:
-    """Unlabelled text, one sentence a line; empty lines count for nothing."""
+    """Unlabelled text, one sentence a line; empty lines count for nothing.
+
+    Its words follow the rule above, or, in text that was cut into words before, stand apart by
+    white space.
+    """
 
     kind: Literal["text"] = "text"
+    words: Literal["rule", "spaces"] = "rule"
 
     def read(self, path: str) -> Iterator[Sentence]:
         """The sentences of a UTF-8 file."""
         for number, line in numbered_lines(path):
-            words = [word for word, _, _ in words_with_offsets(line)]
+            by_rule = self.words == "rule"
+            words = [word for word, _, _ in words_with_offsets(line)] if by_rule else line.split()
             if words:
                 yield Sentence(words, None, path, [number] * len(words))
 
@@ -60,8 +66,8 @@ def _rule() -> re.Pattern[str]:
                 r"(?:[^\W\d_]\.){2,}",
                 rf"\d+(?:[.,:/]\d+)*{part}*",
                 rf"(?!{han})\w{part}*?(?=(?i:n['’]t)\b)",
-                r"(?<=\w)(?i:n['’]t)\b",
-                rf"(?<=\w){contracted}",
+                r"(?i:n['’]t)\b",
+                contracted,
                 rf"{word}(?!{contracted})['’](?=\w)",
                 rf"{han}[{marks}]*",
                 word,
