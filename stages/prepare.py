@@ -1,0 +1,97 @@
+"""`limbeck prepare`: raw corpora in any format become tables in one scheme, with one tag set.
+
+    limbeck prepare data/corpora data/lessons
+
+Beside the tables it writes, for each teacher, what it learns from and what it labels, as hashes:
+a teacher depends on these small files, so that a change to another teacher's corpus is not its own.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pipeline.artifacts import writing
+from pipeline.corpus import split_path, write_split
+from pipeline.progress import log
+from pipeline.refusals import refuse
+from pipeline.rows import Rows
+from pipeline.sources import Corpus, Prepare, read_corpora
+from pipeline.splits import Joint, join
+from pipeline.survey import CorpusSurvey, Survey, survey
+from pipeline.tags import tags_of
+
+_LEARNED = ("train", "dev")
+
+Hashes = Mapping[str, Mapping[str, str]]  # corpus → split → SHA-256 of its table
+
+
+def run(corpora: Mapping[str, Corpus], prepare: Prepare, out: Path, lessons: Path) -> None:
+    """Write `out/<corpus>/<split>.parquet` and `lessons/<teacher>/{learn,label}.json`, or neither.
+
+    Raises InputError for corpora that cannot be read or learned from, before anything is written.
+    """
+    readings = read_corpora(corpora, prepare.raw)
+    joint = join(readings, corpora, prepare)
+    for line in _story(survey(readings, corpora, joint), prepare):
+        log(line)
+    refuse(joint, readings, prepare)
+    with writing(out) as folder, writing(lessons) as manifests:
+        _write_lessons(manifests, corpora, _write_tables(folder, joint, prepare))
+
+
+def _story(found: Survey, prepare: Prepare) -> Iterator[str]:
+    """What was detected and what is done about it, a line each."""
+    for corpus in found.corpora:
+        yield from _story_of(corpus, prepare)
+    for corpus in found.held_out:
+        yield f"{corpus}: no dev split; {prepare.held_out:.0%} of train held out as dev"
+    for overlap in found.overlaps:
+        yield f"{overlap.second}: {overlap.sentences} sentences occur in {overlap.first} as well"
+    for corpus, sentences in found.leaks.items():
+        yield f"{corpus}/transfer: {sentences} sentences dropped that occur in a dev or test split"
+
+
+def _story_of(corpus: CorpusSurvey, prepare: Prepare) -> Iterator[str]:
+    for split, files in corpus.files.items():
+        for file in files:
+            yield f"{corpus.name}/{split}: {file.path}: {file.format} ({file.why})"
+    if corpus.tagging is not None:
+        yield f"{corpus.name}: scheme {corpus.tagging.scheme} ({corpus.tagging.why})"
+    for split, text in corpus.splits.items():
+        yield f"{corpus.name}/{split}: {text.sentences} sentences, {text.words} words"
+        for kind, at in text.invalid.items():
+            places = ", ".join(at.first)
+            yield f"{corpus.name}/{split}: {at.count} x {kind} ({prepare.invalid}): {places}"
+
+
+def _write_tables(folder: Path, joint: Joint, prepare: Prepare) -> Hashes:
+    hashes: dict[str, dict[str, str]] = defaultdict(dict)
+    for corpus, splits in joint.splits.items():
+        for split, rows in splits.items():
+            path = split_path(folder, corpus, split)
+            tags = None if split == "transfer" else _tags(rows, prepare)
+            words = [row.words for row in rows]
+            write_split(path, words, tags, tag_set=joint.tag_set, scheme=prepare.scheme)
+            hashes[corpus][split] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashes
+
+
+def _tags(rows: Rows, prepare: Prepare) -> list[list[str]]:
+    return [tags_of(row.spans or (), len(row.words), prepare.scheme) for row in rows]
+
+
+def _write_lessons(folder: Path, corpora: Mapping[str, Corpus], hashes: Hashes) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for teacher in sorted({name for corpus in corpora.values() for name in corpus.teachers}):
+        labelled = {name: hashes[name] for name in corpora if teacher in corpora[name].teachers}
+        learned = {
+            name: {split: splits[split] for split in _LEARNED if split in splits}
+            for name, splits in labelled.items()
+        }
+        learned = {name: splits for name, splits in learned.items() if splits}
+        (folder / teacher).mkdir()
+        for lesson, content in (("learn", learned), ("label", labelled)):
+            text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+            (folder / teacher / f"{lesson}.json").write_text(f"{text}\n", encoding="utf-8")
