@@ -266,7 +266,8 @@ def test_an_edited_input_is_not_published_until_the_edit_is_taken_back(project, 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_training_that_is_asked_to_stop_leaves_nothing_half_written(project, number):
     run = project.start()
-    project.wait_for_steps(7)
+    project.wait_for_steps(2 * STEPS_BETWEEN_CHECKPOINTS)
+    wait_until(lambda: bool(project.litter()))  # amid the second checkpoint
     run.send_signal(number)
     assert run.wait(timeout=10) != 0
     assert not (project.folder / "model").exists()
