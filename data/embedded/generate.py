@@ -18,20 +18,17 @@ from pathlib import Path
 SEED = 7
 # The evaluation splits come first: a sentence that they hold is refused to the others.
 SENTENCES = {"test": 400, "dev": 200, "train": 800, "transfer": 3000}
-# Who may draw what, beside the groups called "train", which are everybody's.
-TEMPLATE_GROUPS = {"train": 0.55, "transfer": 0.2, "dev": 0.07, "test": 0.18}
-NAME_GROUPS = {"train": 0.5, "mentioned": 0.25, "unseen": 0.25}
-FRESH_NAMES = {
-    "test": ["mentioned", "unseen"],
-    "dev": ["mentioned", "unseen"],
-    "train": ["train"],
-    "transfer": ["mentioned"],
-}
+# Where in [0, 1) each group ends; "train" is everybody's, the others as FRESH_NAMES and `draw` say.
+TEMPLATE_GROUPS = {"train": 0.55, "transfer": 0.75, "dev": 0.82, "test": 1.0}
+NAME_GROUPS = {"train": 0.5, "mentioned": 0.75, "unseen": 1.0}
+HELD_OUT = ["mentioned", "unseen"]
+FRESH_NAMES = {"test": HELD_OUT, "dev": HELD_OUT, "train": ["train"], "transfer": ["mentioned"]}
 FRESH = 0.5  # share of the templates, and of the names, that are not from the group "train"
 COMPOSED = 0.4  # share of names composed of other names, in a section that lists whole ones too
-FULL_NAME = ("PER:full", "{PER:given} {PER:family}")
+FULL_NAME = ("PER:full", {"composed": ["{PER:given} {PER:family}"]})  # where none is listed
 CHAT, ELSEWHERE = 0.75, 0.05  # share of sentences typed in haste, of which:
 LOWERED, MISSPELT = 0.6, 0.1  # share of sentences in lower case, share of words misspelt
+Groups = dict[str, list[str]]  # names of one kind by group; "composed" are made of other names
 PIECE = re.compile(r"\[(?P<span>[^]|]+)\|(?P<label>\w+)\]|\{(?P<slot>[^}]+)\}|(?P<word>[^\s{[]+)")
 
 
@@ -45,14 +42,6 @@ class Template:
 
 
 @dataclass(frozen=True)
-class Section:
-    """The names of one kind by group, and the patterns that compose further ones."""
-
-    names: dict[str, list[str]]
-    patterns: list[str]
-
-
-@dataclass(frozen=True)
 class Sentence:
     """Words and IOB2 tags; `drawn` has (kind, name, group) of every listed name in it."""
 
@@ -62,9 +51,14 @@ class Sentence:
     drawn: list[tuple[str, str, str]]
 
 
-def group_of(text: str, shares: dict[str, float]) -> str:
-    """The group of a text by its spelling alone: a new line moves no other, in any section."""
-    return random.Random(f"{SEED}:{text}").choices(list(shares), list(shares.values()))[0]
+def place(text: str) -> float:
+    """A number in [0, 1) by the spelling alone: equal in every section, whatever else is listed."""
+    return random.Random(f"{SEED}:{text}").random()
+
+
+def group_at(point: float, ends: dict[str, float]) -> str:
+    """The group in whose part of [0, 1) a point lies."""
+    return next(group for group, end in ends.items() if point < end)
 
 
 def blocks(path: Path) -> Iterator[tuple[str, str]]:
@@ -78,31 +72,33 @@ def blocks(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_templates(path: Path) -> list[Template]:
-    """The templates of a language, each in its group."""
+    """The templates of a language; every group has its share of every domain."""
+    domains: dict[str, list[str]] = defaultdict(list)
+    for domain, text in blocks(path):
+        domains[domain].append(text)
     return [
-        Template(domain, text, group_of(text, TEMPLATE_GROUPS)) for domain, text in blocks(path)
+        Template(domain, text, group_at((rank + 0.5) / len(texts), TEMPLATE_GROUPS))
+        for domain, texts in domains.items()
+        for rank, text in enumerate(sorted(texts, key=place))
     ]
 
 
-def read_sections(path: Path, templates: list[Template]) -> dict[str, Section]:
-    """The names of a language by kind; a name written out in a template is everybody's."""
+def read_sections(path: Path, templates: list[Template]) -> dict[str, Groups]:
+    """The names of each kind; a name written out in a template is everybody's."""
     written = {(piece["span"] or "").lower() for t in templates for piece in PIECE.finditer(t.text)}
-    sections: dict[str, Section] = defaultdict(lambda: Section(defaultdict(list), []))
+    sections: dict[str, Groups] = defaultdict(lambda: defaultdict(list))
     for kind, text in blocks(path):
-        if "{" in text:
-            sections[kind].patterns.append(text)
-        else:
-            shared = text.lower() in written or kind[0].islower()
-            sections[kind].names["train" if shared else group_of(text, NAME_GROUPS)].append(text)
-    if FULL_NAME[0] not in sections:
-        sections[FULL_NAME[0]].patterns.append(FULL_NAME[1])
+        shared = kind[0].islower() or text.lower() in written
+        group = "train" if shared else group_at(place(text), NAME_GROUPS)
+        sections[kind]["composed" if "{" in text else group].append(text)
+    sections.setdefault(*FULL_NAME)
     return dict(sections)
 
 
 class Writer:
     """Writes one sentence: keeps numbered slots, and draws no name twice unless it must."""
 
-    def __init__(self, sections: dict[str, Section], fresh: list[str], rng: random.Random) -> None:
+    def __init__(self, sections: dict[str, Groups], fresh: list[str], rng: random.Random) -> None:
         self.sections, self.fresh, self.rng = sections, fresh, rng
         self.numbered: dict[str, list[str]] = {}
         self.drawn: list[tuple[str, str, str]] = []
@@ -137,12 +133,11 @@ class Writer:
         if not kinds:
             raise ValueError(f"slot {kind!r}: expected one of {sorted(self.sections)}")
         kind = self.rng.choice(kinds)
-        listed, patterns = self.sections[kind].names, self.sections[kind].patterns
-        taken = {name for _, name, _ in self.drawn}
+        listed, taken = self.sections[kind], {name for _, name, _ in self.drawn}
         names = [(name, g) for g in groups for name in listed.get(g, []) if name not in taken]
         names = names or [(name, "train") for name in listed.get("train", [])]
-        if patterns and (not names or self.rng.random() < COMPOSED):
-            return self.rng.choice(patterns)
+        if "composed" in listed and (not names or self.rng.random() < COMPOSED):
+            return self.rng.choice(listed["composed"])
         name, group = self.rng.choice(names)
         self.drawn.append((kind, name, group))
         return name
@@ -152,7 +147,7 @@ def misspell(word: str, rng: random.Random) -> str:
     """Drops, doubles or swaps a letter inside a word of four letters or more."""
     if len(word) < 4 or not word.isalpha():
         return word
-    n = rng.randrange(1, len(word) - 1)
+    n = rng.randrange(1, len(word) - 2)
     start, letter, end = word[:n], word[n], word[n + 1 :]
     return start + rng.choice([end, letter * 2 + end, end[0] + letter + end[1:]])
 
