@@ -90,7 +90,7 @@ class LogPartition(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, weights: Float[Tensor, " batch"]) -> tuple[None, Tensor, ...]:
+    def backward(ctx: Any, weights: Float[Tensor, " batch"]) -> tuple[Tensor | None, ...]:
         """Sums over sentences where a score is shared."""
         found, weights = ctx.found, weights[:, None, None]
         pairs = _pairs(found.before * weights / found.total, found.onward)
@@ -113,7 +113,7 @@ class LogMarginals(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, weights: Float[Tensor, "batch words tags"]) -> tuple[None, Tensor, ...]:
+    def backward(ctx: Any, weights: Float[Tensor, "batch words tags"]) -> tuple[Tensor | None, ...]:
         """A marginal under e^-300 passes no gradient on."""
         found, marginals = ctx.found, ctx.found.marginals
         direction = torch.where(marginals > 1 / REACH, weights / marginals, 0.0)

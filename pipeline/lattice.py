@@ -64,15 +64,16 @@ def log_marginals(lattice: Lattice) -> Float[Tensor, "batch words tags"]:
         logs = forward_backward.LogMarginals.apply(found, *chain[:4])
     else:
         logs = log_space.log_marginals(log_space.run(*chain))
-        logs = torch.where(lattice.mask[:, :, None], logs, 0.0)
     return logs.to(lattice.emissions.dtype)
 
 
 def pairwise_log_marginals(lattice: Lattice) -> Float[Tensor, "batch pairs tags tags"]:
-    """log p(tag n = from, tag n + 1 = to) for n from 0; 0 at padding, -inf where forbidden."""
+    """log p(tag n = from, tag n + 1 = to), n from 0; 0 at padding, -inf where forbidden.
+
+    In log space throughout: for looking at, not for training. Memory: batch · words · tags².
+    """
     chain = _chain(lattice)
     logs = log_space.pairwise_log_marginals(log_space.run(*chain), chain[0], chain[1])
-    logs = torch.where(lattice.mask[:, 1:, None, None], logs, 0.0)
     return logs.to(lattice.emissions.dtype)
 
 
@@ -83,11 +84,16 @@ def score(lattice: Lattice, path: Int[Tensor, "batch words"]) -> Float[Tensor, "
 
 def nll(lattice: Lattice, gold: Int[Tensor, "batch words"]) -> Float[Tensor, " batch"]:
     """-log p(gold); inf where the lattice forbids it."""
-    return (_log_partition(lattice) - _score(lattice, gold)).to(lattice.emissions.dtype)
+    found = _score(lattice, gold)
+    surprise = torch.where(found > -torch.inf, _log_partition(lattice) - found, torch.inf)
+    return surprise.to(lattice.emissions.dtype)
 
 
 def entropy(lattice: Lattice) -> Float[Tensor, " batch"]:
-    """-Σ p(path) log p(path): that of the first word, then of each word given the one before."""
+    """-Σ p(path) log p(path): of the first word, then of each word given the one before.
+
+    At the cost of `pairwise_log_marginals`.
+    """
     chain = _chain(lattice)
     sums = log_space.run(*chain)
     words = _entropies(log_space.log_marginals(sums))

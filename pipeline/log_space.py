@@ -7,7 +7,7 @@ and 0 past `lengths` [batch] ≥ 1; transitions [from, to], start and end [tags]
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 FORBIDDEN = -1e30
@@ -18,11 +18,14 @@ NEVER = FORBIDDEN / 10
 
 
 class LogSums(NamedTuple):
-    """log Σ exp(score) of all beginnings up to (word, tag), and of all ends from there on."""
+    """log Σ exp(score) of all beginnings up to (word, tag), its emission among them; of all ends
+    from there on, without it; of all paths. Any value at padding.
+    """
 
     before: Float[Tensor, "batch words tags"]
     after: Float[Tensor, "batch words tags"]
     total: Float[Tensor, " batch"]
+    mask: Bool[Tensor, "batch words"]
 
 
 def run(
@@ -32,7 +35,7 @@ def run(
     end: Float[Tensor, " tags"],
     lengths: Int[Tensor, " batch"],
 ) -> LogSums:
-    """Both sums at every word, its own emission in `before`; any value at padding."""
+    """The sums of every sentence."""
     emissions, transitions = emissions.clamp(min=FORBIDDEN), transitions.clamp(min=FORBIDDEN)
     start, end = start.clamp(min=FORBIDDEN), end.clamp(min=FORBIDDEN)
     before = [start + emissions[:, 0]]
@@ -43,7 +46,8 @@ def run(
         onward = torch.logsumexp(transitions + (emissions[:, n + 1] + after[-1])[:, None], dim=2)
         after.append(torch.where((n + 1 < lengths)[:, None], onward, end))
     total = torch.logsumexp(before[0] + after[-1], dim=1)
-    return LogSums(torch.stack(before, dim=1), torch.stack(after[::-1], dim=1), total)
+    mask = torch.arange(emissions.shape[1], device=lengths.device) < lengths[:, None]
+    return LogSums(torch.stack(before, dim=1), torch.stack(after[::-1], dim=1), total, mask)
 
 
 def log_partition(sums: LogSums) -> Float[Tensor, " batch"]:
@@ -52,10 +56,9 @@ def log_partition(sums: LogSums) -> Float[Tensor, " batch"]:
 
 
 def log_marginals(sums: LogSums) -> Float[Tensor, "batch words tags"]:
-    """log p(tag n = t); -inf for what no allowed path does, any value at padding."""
-    total = sums.total[:, None, None]
-    logs = sums.before + sums.after
-    return torch.where((logs > NEVER) & (total > NEVER), logs - total, -torch.inf)
+    """log p(tag n = t); 0 at padding, -inf for what no allowed path does."""
+    logs, mask = sums.before + sums.after, sums.mask[:, :, None]
+    return _log_shares(logs, sums.total[:, None, None], mask)
 
 
 def pairwise_log_marginals(
@@ -63,8 +66,13 @@ def pairwise_log_marginals(
     emissions: Float[Tensor, "batch words tags"],
     transitions: Float[Tensor, "tags tags"],
 ) -> Float[Tensor, "batch pairs tags tags"]:
-    """log p(tag n = from, tag n + 1 = to); -inf as above, any value at padding."""
+    """log p(tag n = from, tag n + 1 = to); 0 and -inf as above."""
     onward = emissions[:, 1:].clamp(min=FORBIDDEN) + sums.after[:, 1:]
     logs = sums.before[:, :-1, :, None] + transitions.clamp(min=FORBIDDEN) + onward[:, :, None]
-    total = sums.total[:, None, None, None]
-    return torch.where((logs > NEVER) & (total > NEVER), logs - total, -torch.inf)
+    return _log_shares(logs, sums.total[:, None, None, None], sums.mask[:, 1:, None, None])
+
+
+def _log_shares(logs: Tensor, total: Tensor, mask: Tensor) -> Tensor:
+    """log of each part of the total."""
+    shares = torch.where((logs > NEVER) & (total > NEVER), logs - total, -torch.inf)
+    return torch.where(mask, shares, 0.0)
