@@ -63,7 +63,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def _describe(where: str, error: ErrorDetails, data: Any, adapter: TypeAdapter[Any]) -> str:
+def _describe(where: str, error: ErrorDetails, data: Any, adapter: TypeAdapter) -> str:
     """One line of one mistake: `params.yaml: recipes.gold.student.width: expected …, found …`."""
     keys = _keys(error["loc"], data)
     place = f"{where}.{keys}".replace(": .", ": ") if keys else where
