@@ -128,7 +128,7 @@ def blank(environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFacto
 def project(blank: Path, environment: Mapping[str, str], tmp_path: Path) -> Iterator[Project]:
     folder = tmp_path / "project"
     shutil.copytree(blank, folder)
-    command = [sys.executable, "training_to_kill.py", "0.08"]
+    command = [sys.executable, "training_to_kill.py", "0.05"]
     traced = dict(environment) | {"TRACE": str(tmp_path / "trace")}
     project = Project(folder, command, "model", "text.txt", traced)
     project.use(" ".join(command))
