@@ -73,6 +73,22 @@ def test_sizes_are_as_promised(splits):
     assert {split: len(drawn) for split, drawn in splits.items()} == generate.SENTENCES
 
 
+def row(language, split, sentences):
+    """One line of the table in README.md."""
+    tags = [tag for sentence in sentences for tag in sentence.tags]
+    spans = [tags.count(f"B-{label}") for label in ("PER", "LOC", "ORG", "MISC")]
+    counts = [len(sentences), len(tags), *("" if split == "transfer" else n for n in spans)]
+    return f"| {language} | {split} | {' | '.join(map(str, counts))} |"
+
+
+def test_the_table_in_the_readme_is_right(folder, splits):
+    rows = [
+        row(folder.name, split, splits[split]) for split in ("train", "dev", "test", "transfer")
+    ]
+    readme = (EMBEDDED / "README.md").read_text(encoding="utf-8").splitlines()
+    assert set(rows) <= set(readme), "paste into README.md:\n" + "\n".join(rows)
+
+
 def test_there_are_templates_enough_in_domains_enough(templates):
     assert len({t.text for t in templates}) == len(templates) >= 120
     assert len({t.domain for t in templates}) >= 8

@@ -29,7 +29,10 @@ FULL_NAME = ("PER:full", {"composed": ["{PER:given} {PER:family}"]})  # where no
 CHAT, ELSEWHERE = 0.75, 0.05  # share of sentences typed in haste, of which:
 LOWERED, MISSPELT = 0.6, 0.1  # share of sentences in lower case, share of words misspelt
 Groups = dict[str, list[str]]  # names of one kind by group; "composed" are made of other names
-PIECE = re.compile(r"\[(?P<span>[^]|]+)\|(?P<label>\w+)\]|\{(?P<slot>[^}]+)\}|(?P<word>[^\s{[]+)")
+PIECE = re.compile(
+    r"(?:\[(?P<span>[^]|]+)\|(?P<label>\w+)\]|\{(?P<slot>[^}]+)\})(?P<ending>[\w-]*)"
+    r"|(?P<word>[^\s{[]+)"
+)
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,16 @@ def read_sections(path: Path, templates: list[Template]) -> dict[str, Groups]:
     return dict(sections)
 
 
+def ended(name: list[str], ending: str) -> list[str]:
+    """A name with an ending on its last word; `s` is the genitive of Swedish and its neighbours."""
+    last = name[-1]
+    if ending == "s" and len(last) > 1 and last.isupper():
+        ending = ":s"  # SVT:s
+    elif ending == "s" and last[-1] in "sxz":
+        ending = ""
+    return [*name[:-1], last + ending]
+
+
 class Writer:
     """Writes one sentence: keeps numbered slots, and draws no name twice unless it must."""
 
@@ -108,14 +121,16 @@ class Writer:
         for piece in PIECE.finditer(text):
             label = piece["label"] or re.split("[:#]", piece["slot"] or "")[0]
             groups = self.fresh if self.rng.random() < FRESH else ["train"]
-            for n, word in enumerate(self.words(piece["span"] or piece[0], groups)):
+            for n, word in enumerate(self.words(piece[0], groups)):
                 yield word, f"{'I' if n else 'B'}-{label}" if label.isupper() else "O"
 
     def words(self, text: str, groups: list[str]) -> list[str]:
         """The words of a text with slots, as they are without tags."""
         found = []
         for piece in PIECE.finditer(text):
-            found += [piece["word"]] if piece["word"] else self.fill(piece["slot"], groups)
+            span, slot = piece["span"], piece["slot"]
+            name = self.words(span, groups) if span else self.fill(slot, groups) if slot else []
+            found += ended(name, piece["ending"]) if name else [piece["word"]]
         return found
 
     def fill(self, slot: str, groups: list[str]) -> list[str]:
