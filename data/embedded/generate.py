@@ -128,9 +128,12 @@ class Writer:
         """The words of a text with slots, as they are without tags."""
         found = []
         for piece in PIECE.finditer(text):
+            if piece["word"]:
+                found.append(piece["word"])
+                continue
             span, slot = piece["span"], piece["slot"]
-            name = self.words(span, groups) if span else self.fill(slot, groups) if slot else []
-            found += ended(name, piece["ending"]) if name else [piece["word"]]
+            name = self.words(span, groups) if span else self.fill(slot, groups)
+            found += ended(name, piece["ending"])
         return found
 
     def fill(self, slot: str, groups: list[str]) -> list[str]:
