@@ -1,5 +1,6 @@
 """Slow and obvious: every tag sequence of a small lattice, listed. Faster code is held to this."""
 
+import heapq
 import itertools
 import math
 
@@ -9,6 +10,7 @@ from torch import Tensor
 from pipeline.lattice import Lattice
 
 Path = tuple[int, ...]
+NAMES = ("transitions", "start", "end")
 
 
 def paths(lattice: Lattice, sentence: int) -> dict[Path, float]:
@@ -77,6 +79,26 @@ def best(lattice: Lattice, sentence: int) -> list[tuple[Path, float]]:
     total = log_sum(scores.values())
     order = sorted(scores, key=lambda path: (-scores[path], path[::-1]))
     return [(path, scores[path] - total) for path in order]
+
+
+def best_by_merging(lattice: Lattice, sentence: int, k: int) -> list[tuple[float, Path]]:
+    """The k best by the textbook, where paths are too many to list: k beginnings for every tag."""
+    transitions, start, end = (getattr(lattice, name).tolist() for name in NAMES)
+    first, *words = lattice.emissions[sentence, lattice.mask[sentence]].tolist()
+    begun = [[(s + e, (tag,))] for tag, (s, e) in enumerate(zip(start, first, strict=True))]
+    for word in words:
+        begun = [
+            heapq.nlargest(
+                k,
+                (
+                    (score + transitions[path[-1]][tag] + emission, (*path, tag))
+                    for score, path in itertools.chain(*begun)
+                ),
+            )
+            for tag, emission in enumerate(word)
+        ]
+    done = ((score + end[path[-1]], path) for score, path in itertools.chain(*begun))
+    return heapq.nlargest(k, (pair for pair in done if pair[0] > -math.inf))
 
 
 def each(lattice: Lattice, value) -> Tensor:
