@@ -1,8 +1,8 @@
 """How a long stage ends: with the DVC that started it, or in good order when it is asked to stop.
 
-DVC starts a stage as `$SHELL -c command`. bash becomes that command where it is a single one;
-dash, or any shell given two, stays between and lives on when DVC is killed.
-So the kernel's parent-death signal watches the parent, and a thread the ancestors above it.
+DVC starts a stage as `$SHELL -c command`. bash becomes that command where it is a single one; dash,
+or any shell given two, stays between and lives on when DVC is killed. So the kernel's parent-death
+signal watches the parent, and a thread the ancestors above it.
 """
 
 import ctypes

@@ -184,6 +184,16 @@ def test_the_training_dies_with_dvc(project, shell, command):
     assert not (project.folder / "model").exists()
 
 
+def test_after_dvc_was_killed_the_next_goes_on_from_the_checkpoint(project, uninterrupted):
+    run = project.start(*DVC, "repro")
+    training = project.wait_for_steps(2 * STEPS_BETWEEN_CHECKPOINTS + 1)
+    run.kill()
+    run.wait()
+    assert "resumes" in project.repro()
+    assert next(step for process, step in project.trace() if process != training) >= 5
+    assert project.result() == uninterrupted
+
+
 def test_a_training_that_lost_dvc_before_it_could_look_dies_too(project):
     """The shell starts it and is gone; only then does it begin."""
     started = "import os, subprocess, sys; subprocess.Popen(['sh', '-c', sys.argv[1]])"
