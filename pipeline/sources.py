@@ -127,6 +127,8 @@ def detected_scheme(
 
 def _read_corpus(name: str, corpus: Corpus, raw: str) -> Reading:
     where = f"corpora.{name}"
+    if Path(name).name != name:
+        raise InputError(f"{where}: expected a name that a folder can have, found {name!r}")
     named = {split: patterns for split in SPLITS if (patterns := getattr(corpus, split))}
     if not named:
         raise InputError(f"{where}: expected one of {', '.join(SPLITS)}, found none")

@@ -1,5 +1,6 @@
 """What `limbeck check` tells of corpora: how they were read, what they hold and what they share."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,12 @@ class File:
     format: Mapping[str, Any]
     why: str
     sentences: int
+
+    @property
+    def settings(self) -> str:
+        """The format as one may paste it into params.yaml."""
+        pairs = (f"{key}: {_yaml(value)}" for key, value in self.format.items())
+        return f"{{{', '.join(pairs)}}}"
 
 
 @dataclass(frozen=True)
@@ -123,3 +130,7 @@ def _file(source: Source) -> File:
 
 def _tagging(detected: Detected | None) -> Tagging | None:
     return None if detected is None else Tagging(*detected)
+
+
+def _yaml(value: Any) -> str:
+    return value if isinstance(value, str) and value.isidentifier() else json.dumps(value)

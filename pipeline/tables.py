@@ -1,6 +1,5 @@
 """A survey as tables that a person reads in a terminal."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 
@@ -83,13 +82,7 @@ def _cell(value: object) -> Text:
 
 def _file_row(named: tuple[str, File]) -> tuple[str, str, int, str]:
     name, file = named
-    options = ", ".join(f"{key}: {_yaml(value)}" for key, value in file.format.items())
-    return name, file.path, file.sentences, f"{{{options}}}\n{file.why}"
-
-
-def _yaml(value: object) -> str:
-    """A scalar as one may paste it into params.yaml."""
-    return value if isinstance(value, str) and value.isidentifier() else json.dumps(value)
+    return name, file.path, file.sentences, f"{file.settings}\n{file.why}"
 
 
 def _schemes(taggings: Iterable[tuple[str, Tagging | None]]) -> Table:

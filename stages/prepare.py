@@ -17,6 +17,7 @@ from pipeline.corpus import split_path, write_split
 from pipeline.progress import log
 from pipeline.refusals import refuse
 from pipeline.rows import Rows
+from pipeline.snapshots import Snapshot
 from pipeline.sources import Corpus, Prepare, read_corpora
 from pipeline.splits import Joint, join
 from pipeline.survey import CorpusSurvey, Survey, survey
@@ -30,8 +31,10 @@ Hashes = Mapping[str, Mapping[str, str]]  # corpus → split → SHA-256 of its 
 def run(corpora: Mapping[str, Corpus], prepare: Prepare, out: Path, lessons: Path) -> None:
     """Write `out/<corpus>/<split>.parquet` and `lessons/<teacher>/{learn,label}.json`, or neither.
 
-    Raises InputError for corpora that cannot be read or learned from, before anything is written.
+    Raises InputError for corpora that cannot be read or learned from, and where raw files changed
+    meanwhile: DVC looks at them only afterwards, and would take the tables for theirs.
     """
+    before = Snapshot.take([Path(prepare.raw)], prepare, {})
     readings = read_corpora(corpora, prepare.raw)
     joint = join(readings, corpora, prepare)
     for line in _story(survey(readings, corpora, joint), prepare):
@@ -39,6 +42,7 @@ def run(corpora: Mapping[str, Corpus], prepare: Prepare, out: Path, lessons: Pat
     refuse(joint, readings, prepare)
     with writing(out) as folder, writing(lessons) as manifests:
         _write_lessons(manifests, corpora, _write_tables(folder, joint, prepare))
+        before.compare(Snapshot.take([Path(prepare.raw)], prepare, before.files), out)
 
 
 def _story(found: Survey, prepare: Prepare) -> Iterator[str]:
@@ -56,11 +60,14 @@ def _story(found: Survey, prepare: Prepare) -> Iterator[str]:
 def _story_of(corpus: CorpusSurvey, prepare: Prepare) -> Iterator[str]:
     for split, files in corpus.files.items():
         for file in files:
-            yield f"{corpus.name}/{split}: {file.path}: {file.format} ({file.why})"
+            yield f"{corpus.name}/{split}: {file.path}: {file.settings}: {file.why}"
     if corpus.tagging is not None:
         yield f"{corpus.name}: scheme {corpus.tagging.scheme} ({corpus.tagging.why})"
     for split, text in corpus.splits.items():
-        yield f"{corpus.name}/{split}: {text.sentences} sentences, {text.words} words"
+        yield (
+            f"{corpus.name}/{split}: {text.sentences} sentences ({text.duplicates} of them again), "
+            f"{text.words} words, {sum(text.labels.values())} spans"
+        )
         for kind, at in text.invalid.items():
             places = ", ".join(at.first)
             yield f"{corpus.name}/{split}: {at.count} x {kind} ({prepare.invalid}): {places}"
