@@ -56,9 +56,7 @@ class Candidates(NamedTuple):
 @torch.no_grad()
 def viterbi(lattice: Lattice) -> Int[Tensor, "batch words"]:
     """The best path, 0 at padding; of equal ones, that with the lowest tags, last word first."""
-    begun = _beginnings(lattice)
-    ending = _endings(lattice, begun, 1)
-    return _read(begun, torch.zeros_like(lattice.mask, dtype=torch.int64), _first(ending))
+    return _accept(lattice.double(), 1)[0][:, 0]
 
 
 @torch.no_grad()
@@ -69,7 +67,7 @@ def k_best(lattice: Lattice, k: int) -> KBest:
     """
     if k < 1:
         raise ValueError(f"k: expected at least 1, found {k}")
-    wide = lattice.to(torch.float64)
+    wide = lattice.double()
     paths, regrets = _accept(wide, k)
     exists = regrets < torch.inf
     paths = torch.where(exists[:, :, None], paths, paths[:, :1])
@@ -144,6 +142,7 @@ def _merged(waiting: Candidates, leaving: Candidates, k: int) -> Candidates:
 
 
 def _first(waiting: Candidates) -> Candidates:
+    """The best of them alone."""
     return Candidates(*(column[:, :1] for column in waiting))
 
 

@@ -61,9 +61,8 @@ def run(
     factors = torch.stack([factor, factor.T])
     reached, scales = _multiply(steps, factors)
 
-    is_word, has_next = (_is_word(emissions, lengths - cut) for cut in (0, 1))
     before, onward = _one_way(reached, lengths)
-    before, onward = torch.where(is_word, before, 0.0), torch.where(has_next, onward, 0.0)
+    is_word, has_next = _is_word(before, lengths), _is_word(before, lengths - 1)
     after = torch.where(has_next, onward @ factor.T, torch.where(is_word, last, 0.0))
     total = torch.where(is_word, (before * after).sum(dim=2, keepdim=True), 1.0)
 
@@ -90,7 +89,9 @@ class LogPartition(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, weights: Float[Tensor, " batch"]) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, weights: Float[Tensor, " batch"]
+    ) -> tuple[Tensor | None, ...]:
         """Sums over sentences where a score is shared."""
         found, weights = ctx.found, weights[:, None, None]
         pairs = _pairs(found.before * weights / found.total, found.onward)
@@ -113,13 +114,13 @@ class LogMarginals(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, weights: Float[Tensor, "batch words tags"]) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, weights: Float[Tensor, "batch words tags"]
+    ) -> tuple[Tensor | None, ...]:
         """A marginal under e^-300 passes no gradient on."""
         found, marginals = ctx.found, ctx.found.marginals
         direction = torch.where(marginals > 1 / REACH, weights / marginals, 0.0)
         before, onward = _one_way(_tangent(found, direction), found.lengths)
-        is_word, has_next = (_is_word(before, found.lengths - cut) for cut in (0, 1))
-        before, onward = torch.where(is_word, before, 0.0), torch.where(has_next, onward, 0.0)
         joint = before * found.after + found.before * (onward @ found.factors[1])
         drift = joint.sum(dim=2, keepdim=True) / found.total
         pairs = _pairs((before - found.before * drift) / found.total, found.onward)
@@ -168,9 +169,11 @@ def _both_ways(x: Float[Tensor, "batch words tags"], lengths: Tensor) -> Tensor:
 
 
 def _one_way(x: Float[Tensor, "words 2 batch tags"], lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """[batch, words, tags] twice: forward at word n, backward at word n + 1; any at padding."""
-    forward, backward = x[:, 0].transpose(0, 1), x[:, 1].transpose(0, 1)
-    return forward, _backwards(backward, lengths).roll(-1, dims=1)
+    """[batch, words, tags] twice: forward at word n, backward at word n + 1; 0 at padding."""
+    forward, backward = x.transpose(0, 2).unbind(1)
+    onward = _backwards(backward, lengths).roll(-1, dims=1)
+    is_word, has_next = _is_word(forward, lengths), _is_word(onward, lengths - 1)
+    return torch.where(is_word, forward, 0.0), torch.where(has_next, onward, 0.0)
 
 
 def _backwards(x: Float[Tensor, "batch words tags"], lengths: Tensor) -> Tensor:

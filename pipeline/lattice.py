@@ -40,11 +40,14 @@ class Lattice:
         """How many words each sentence has."""
         return self.mask.sum(dim=1)
 
-    def to(self, target: torch.device | torch.dtype | str) -> "Lattice":
-        """The same lattice on another device, or with scores of another type."""
-        where = {"device": target} if not isinstance(target, torch.dtype) else {}
-        scores = {name: getattr(self, name).to(target) for name in SCORES}
-        return Lattice(**scores, mask=self.mask.to(**where))
+    def to(self, device: torch.device | str) -> "Lattice":
+        """The same lattice on another device."""
+        scores = {name: getattr(self, name).to(device) for name in SCORES}
+        return Lattice(**scores, mask=self.mask.to(device))
+
+    def double(self) -> "Lattice":
+        """The same lattice with scores in float64."""
+        return replace(self, **{name: getattr(self, name).double() for name in SCORES})
 
 
 def log_partition(lattice: Lattice) -> Float[Tensor, " batch"]:

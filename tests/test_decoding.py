@@ -96,7 +96,7 @@ def test_longer_lattices_agree_with_the_textbook(spread):
 
 def test_float32_lists_long_sentences_in_the_order_of_float64():
     of = lattice([200] * 4, 5, seed=9, spread=30.0, dtype=torch.float32)
-    short, long = k_best(of, 20), k_best(of.to(torch.float64), 20)
+    short, long = k_best(of, 20), k_best(of.double(), 20)
     assert torch.equal(short.paths, long.paths)
     assert short.log_probs.dtype == torch.float32
     torch.testing.assert_close(short.log_probs.double(), long.log_probs, rtol=1e-6, atol=1e-6)

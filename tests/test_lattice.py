@@ -194,7 +194,7 @@ def test_without_transitions_marginals_are_a_softmax():
 
 def test_sure_taggers_in_float32_have_marginals_to_six_digits():
     of = lattice([60] * 8, 9, seed=3, spread=30.0, forbidden=0.2, dtype=torch.float32)
-    close(log_marginals(of).exp(), log_marginals(of.to(torch.float64)).exp(), 1e-6)
+    close(log_marginals(of).exp(), log_marginals(of.double()).exp(), 1e-6)
 
 
 @pytest.mark.parametrize("behind", [100.0, 1e4])
@@ -203,7 +203,7 @@ def test_a_tag_far_behind_may_still_win(behind):
     transitions = torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0]])
     zero, mask = torch.zeros(2), torch.ones(1, 3, dtype=torch.bool)
     of = leaves(Lattice(emissions, transitions, zero, zero, mask))
-    assert forward_backward.run(*chain(of.to(torch.float64))).exact == (behind == 100)
+    assert forward_backward.run(*chain(of.double())).exact == (behind == 100)
     close(log_partition(of), torch.tensor([math.log(2)]), 1e-6)
     close(log_marginals(of).exp(), torch.full((1, 3, 2), 0.5), 1e-6)
     close(gradients(log_partition(of).sum(), of)[0], torch.full((1, 3, 2), 0.5), 1e-6)
