@@ -150,6 +150,6 @@ def _refuse_faulty_rows(split: Split) -> None:
         )
 
 
-def _call(function: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _call(function: str, column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
     """An Arrow function by name: as attributes they exist only at run time, unseen by pyright."""
     return pc.call_function(function, [column])

@@ -1,0 +1,18 @@
+"""The device and the threads that a stage computes with: found, not asked for."""
+
+import os
+
+import torch
+
+from pipeline.progress import log
+
+
+def found_device() -> torch.device:
+    """CUDA where there is one, else the CPU; says which."""
+    if torch.cuda.is_available():
+        log(f"computing on {torch.cuda.get_device_name()}")
+        return torch.device("cuda")
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or len(os.sched_getaffinity(0))
+    torch.set_num_threads(threads)
+    log(f"computing on the CPU, {threads} threads")
+    return torch.device("cpu")

@@ -1,0 +1,311 @@
+"""One training loop for teacher and student: same seed and same inputs, the same bytes on a CPU.
+
+Every random choice is a function of the seed and the step, so a killed run goes on from any
+checkpoint as if it had never stopped.
+"""
+
+import csv
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pipeline.artifacts import writing
+from pipeline.batching import shuffled
+from pipeline.config import settings
+from pipeline.errors import InputError
+from pipeline.lattice import Lattice
+from pipeline.progress import log, progress
+from pipeline.tagger import Sentences, Tagger
+
+Rate: TypeAlias = Annotated[float, Field(gt=0)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+
+
+@settings
+class Training:
+    """How a tagger is trained: AdamW, with warm-up, and early stopping on the development F1."""
+
+    epochs: Count
+    batch_words: Count = 1024
+    """Padded words a batch."""
+    accumulate: Count = 1
+    """Batches whose gradients make one step."""
+    learning_rate: Rate
+    """Peak learning rate of the encoder."""
+    head_learning_rate: Rate | None = None
+    """That of the linear head; null: the encoder's."""
+    transition_learning_rate: Rate | None = None
+    """That of the transitions, which want a larger one (Wang et al. 2020); null: the head's."""
+    decay: Literal["linear", "cosine", "constant"] = "linear"
+    warm_up: Share = 0.1
+    """Share of the steps in which the rates rise from zero."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    clip: Rate = 5.0
+    """Largest norm of the gradient."""
+    patience: Count | None = None
+    """Epochs without a better development F1 after which training stops; null: never."""
+    seed: int = 1
+
+    def rate(self, share: float) -> float:
+        """Factor on every learning rate when a share of the steps is done."""
+        if share < self.warm_up:
+            return share / self.warm_up
+        rest = (1 - share) / max(1e-9, 1 - self.warm_up)
+        return {
+            "linear": rest,
+            "cosine": 0.5 * (1 - math.cos(math.pi * rest)),
+            "constant": 1.0,
+        }[self.decay]
+
+
+Row: TypeAlias = dict[str, int | float]
+"""One epoch of a learning curve: step, epoch, loss (nats a sentence), dev_f1 (percent)."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where batches come from: `lengths` in words, and random access to what belongs to them."""
+
+    lengths: list[int]
+
+    def batch(self, chosen: Sequence[int]) -> tuple[Sentences, Any]:
+        """The words of some sentences, and whatever the loss needs beside the lattice."""
+        ...
+
+
+Loss: TypeAlias = Callable[[Lattice, Any, float], Float[Tensor, " batch"]]
+"""From a lattice, what came with the batch, and the share of training that is done."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; the part of a checkpoint that is not a tensor."""
+
+    epoch: int = 0
+    """Epochs begun, counted from 0."""
+    batches: int = 0
+    """Batches done within this epoch."""
+    steps: int = 0
+    loss: float = 0.0
+    """Sum of the losses of this epoch's sentences, in nats."""
+    sentences: int = 0
+    best: float = -1.0
+    """Best development F1 so far."""
+    since: int = 0
+    """Epochs since then."""
+    curve: list[Row] = field(default_factory=list)
+
+
+def fit(
+    tagger: Tagger,
+    source: Source,
+    loss: Loss,
+    validate: Callable[[Tagger], float],
+    training: Training,
+    kept: Path,
+) -> list[Row]:
+    """Train in place; leaves the weights of the best epoch. Returns the curve, a row an epoch.
+
+    `validate` gives the development F1 in percent. `kept` is a folder for checkpoints: a run that
+    finds one there goes on from it.
+    """
+    run = _Run(tagger, source, loss, validate, training, kept)
+    run.resume()
+    size = len(source.lengths)
+    done = run.progress.epoch * size + run.progress.sentences
+    with progress(training.epochs * size, "training", "sentences", done) as advance:
+        while not run.finished():
+            run.epoch(advance)
+    tagger.load_state_dict(run.best)
+    tagger.eval()
+    return run.progress.curve
+
+
+def write_curve(path: Path, curve: Sequence[Row]) -> None:
+    """Write the rows that `fit` returned as CSV: step, epoch, loss, dev_f1."""
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, ["step", "epoch", "loss", "dev_f1"], lineterminator="\n")
+        table.writeheader()
+        table.writerows(curve)
+
+
+class _Run:
+    """One training run: the tagger, its optimiser, and where it stands."""
+
+    def __init__(
+        self,
+        tagger: Tagger,
+        source: Source,
+        loss: Loss,
+        validate: Callable[[Tagger], float],
+        training: Training,
+        kept: Path,
+    ) -> None:
+        self.tagger, self.source, self.loss = tagger, source, loss
+        self.validate, self.training = validate, training
+        self.checkpoint = kept / "checkpoint.safetensors"
+        self.optimiser = torch.optim.AdamW(_groups(tagger, training))
+        self.rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.progress = Progress()
+        self.best = _copy(tagger)
+        self.saved = time.monotonic()
+
+    def finished(self) -> bool:
+        patience = self.training.patience or self.training.epochs
+        return self.progress.epoch >= self.training.epochs or self.progress.since >= patience
+
+    def epoch(self, advance: Callable[[int], None]) -> None:
+        """The rest of the current epoch, then validation."""
+        now = self.progress
+        batches = shuffled(
+            self.source.lengths, self.training.batch_words, _seed(self.training.seed, now.epoch)
+        )
+        for batch in batches[now.batches :]:
+            self._learn(batch, len(batches))
+            advance(len(batch))
+            self._save_now_and_then()
+        self._validate()
+        self._save_now_and_then()
+
+    def _learn(self, batch: list[int], batches: int) -> None:
+        now = self.progress
+        share = (now.epoch + now.batches / batches) / self.training.epochs
+        torch.manual_seed(_seed(self.training.seed, now.epoch, now.batches))
+        self.tagger.train()
+        words, beside = self.source.batch(batch)
+        device = self.tagger.emit.weight.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            lattice = self.tagger(self.tagger.encoder.inputs(words))
+        losses = self.loss(lattice, _moved(beside, device), share)
+        self._refuse_overflow(losses)
+        (losses.mean() / self.training.accumulate).backward()
+        now.loss += float(losses.detach().sum())
+        now.sentences += len(batch)
+        now.batches += 1
+        if now.batches % self.training.accumulate == 0 or now.batches == batches:
+            self._step(share)
+
+    def _refuse_overflow(self, losses: Tensor) -> None:
+        if not torch.isfinite(losses).all():
+            raise InputError(
+                f"training: the loss became {float(losses.sum())} in epoch "
+                f"{self.progress.epoch + 1}, step {self.progress.steps + 1}; expected a number: "
+                "lower learning_rate or clip, or raise warm_up"
+            )
+
+    def _step(self, share: float) -> None:
+        factor = self.training.rate(share)
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        nn.utils.clip_grad_norm_(self.tagger.parameters(), self.training.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.progress.steps += 1
+
+    def _validate(self) -> None:
+        now = self.progress
+        f1, mean = self.validate(self.tagger), now.loss / max(1, now.sentences)
+        row = {"step": now.steps, "epoch": now.epoch + 1, "loss": mean, "dev_f1": f1}
+        now.curve.append({name: round(value, 4) for name, value in row.items()})
+        log(f"epoch {now.epoch + 1}: loss {mean:.3f} nats a sentence, development F1 {f1:.2f}")
+        now.since = 0 if f1 > now.best else now.since + 1
+        if f1 > now.best:
+            now.best, self.best = f1, _copy(self.tagger)
+        now.epoch, now.batches, now.loss, now.sentences = now.epoch + 1, 0, 0.0, 0
+
+    def _save_now_and_then(self) -> None:
+        """A checkpoint where the last is old enough and no gradient is half gathered."""
+        pause = float(os.environ.get("LIMBECK_CHECKPOINT_SECONDS", "30"))
+        gathered = self.progress.batches % self.training.accumulate == 0
+        if gathered and time.monotonic() - self.saved >= pause:
+            tensors = {f"now.{name}": tensor for name, tensor in _copy(self.tagger).items()}
+            tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+            tensors |= {f"adam.{name}": tensor for name, tensor in _moments(self.optimiser).items()}
+            with writing(self.checkpoint) as path:
+                save_file(tensors, path, {"progress": json.dumps(asdict(self.progress))})
+            self.saved = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        if not self.checkpoint.exists():
+            return
+        tensors = load_file(self.checkpoint)
+        self.tagger.load_state_dict(_named("now.", tensors))
+        self.best = _named("best.", tensors)
+        _restore(self.optimiser, _named("adam.", tensors))
+        self.progress = Progress(**json.loads(_metadata(self.checkpoint)["progress"]))
+        log(f"going on from step {self.progress.steps}, epoch {self.progress.epoch + 1}")
+
+
+def _groups(tagger: Tagger, training: Training) -> list[dict[str, Any]]:
+    """Parameters with their learning rates; vectors, such as biases, do not decay."""
+    head = training.head_learning_rate or training.learning_rate
+    between = training.transition_learning_rate or head
+    parts: list[tuple[nn.Module, float, float]] = [
+        (tagger.encoder, training.learning_rate, training.weight_decay),
+        (tagger.emit, head, training.weight_decay),
+        (tagger.transitions, between, 0.0),
+    ]
+    groups = []
+    for part, rate, decay in parts:
+        learnt = [parameter for parameter in part.parameters() if parameter.requires_grad]
+        matrices = [parameter for parameter in learnt if parameter.ndim > 1]
+        vectors = [parameter for parameter in learnt if parameter.ndim <= 1]
+        groups.append({"params": matrices, "lr": rate, "weight_decay": decay})
+        groups.append({"params": vectors, "lr": rate, "weight_decay": 0.0})
+    return [group for group in groups if group["params"]]
+
+
+def _seed(*parts: int) -> int:
+    """A seed that depends on every part."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
+
+
+def _copy(tagger: Tagger) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in tagger.state_dict().items()}
+
+
+def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as flat names: `3.exp_avg`."""
+    state = optimiser.state_dict()["state"]
+    return {f"{i}.{name}": tensor for i, row in state.items() for name, tensor in row.items()}
+
+
+def _restore(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in moments.items():
+        index, moment = name.split(".", 1)
+        state.setdefault(int(index), {})[moment] = tensor
+    optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return header["__metadata__"]
+
+
+def _moved(beside: Any, device: torch.device) -> Any:
+    """Tensors, and the dataclasses and tuples that hold them, on a device."""
+    if isinstance(beside, Tensor):
+        return beside.to(device, non_blocking=True)
+    if isinstance(beside, tuple):
+        return tuple(_moved(part, device) for part in beside)
+    return type(beside)(**{name: _moved(part, device) for name, part in vars(beside).items()})

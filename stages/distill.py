@@ -1,0 +1,114 @@
+"""distill: one recipe and one seed, from corpora and targets to a student."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.artifacts import made_by
+from pipeline.bench import Bench, produce
+from pipeline.closure import closure
+from pipeline.corpus import read_split, split_path
+from pipeline.device import found_device
+from pipeline.errors import InputError
+from pipeline.examples import Examples, write_examples
+from pipeline.lattice import Lattice
+from pipeline.lessons import development_f1
+from pipeline.objectives import Gold, Targets, total
+from pipeline.progress import log
+from pipeline.recipes import Recipe
+from pipeline.students import new_student, save_student
+from pipeline.targets import read_targets
+from pipeline.training import Training, fit, write_curve
+
+
+def run(
+    read: Callable[[], tuple[Recipe, Training]],
+    corpora: Path,
+    lessons: Path,
+    targets: Path,
+    out: Path,
+) -> None:
+    """Train the student of one recipe on all corpora and publish it at `out`.
+
+    `read` gives the recipe and how to train; `lessons` says which teacher labels which corpus.
+    Raises InputError where an input lacks or there is nothing to learn from.
+    """
+    recipe, _ = read()
+    teachers = _teachers(made_by("prepare", corpora), made_by("prepare", lessons))
+    kinds = ("train", "transfer") if recipe.limit else ("train",)
+    taught = {
+        path: targets / teacher / corpus / kind if recipe.taught and teacher else None
+        for corpus, teacher in teachers.items()
+        for kind in kinds
+        if (path := split_path(corpora, corpus, kind)).exists()
+    }
+    dev = [path for corpus in teachers if (path := split_path(corpora, corpus, "dev")).exists()]
+    if not taught or not dev:
+        raise InputError(
+            f"{corpora}: expected corpora with train and dev splits for recipe {out.parent.name}, "
+            f"found {', '.join(teachers) or 'none'}"
+        )
+    labels = [made_by("extract", folder) for folder in taught.values() if folder is not None]
+    produce(
+        out,
+        inputs=[*taught, *dev, *labels],
+        code=closure(Path("stages/distill.py"), Path(__file__).parents[1]),
+        params=read,
+        body=lambda bench: _distill(*read(), taught, dev, bench),
+    )
+
+
+def _teachers(corpora: Path, lessons: Path) -> dict[str, str | None]:
+    """The teacher of each corpus, None where nobody labels it."""
+    teachers: dict[str, str | None] = {
+        folder.name: None for folder in sorted(corpora.iterdir()) if folder.is_dir()
+    }
+    for lesson in sorted(lessons.glob("*/label.json")):
+        for corpus in json.loads(lesson.read_text(encoding="utf-8")):
+            teachers[corpus] = lesson.parent.name
+    return teachers
+
+
+def _distill(
+    recipe: Recipe,
+    training: Training,
+    taught: Mapping[Path, Path | None],
+    dev: list[Path],
+    bench: Bench,
+) -> None:
+    torch.manual_seed(training.seed)
+    splits = {path: read_split(path) for path in taught}
+    tag_set, scheme = (first := next(iter(splits.values()))).tag_set, first.scheme
+    file = bench.kept / "examples.arrow"
+    write_examples(
+        file,
+        (
+            (splits[path], None if folder is None else read_targets(folder))
+            for path, folder in taught.items()
+        ),
+        recipe.limit,
+    )
+    examples = Examples(file, len(tag_set))
+    log(f"{len(examples)} sentences, {sum(examples.lengths)} words")
+    student = new_student(recipe.student, examples.words(), tag_set, scheme, recipe.head)
+    curve = fit(
+        student.to(found_device()),
+        examples,
+        partial(_loss, recipe),
+        development_f1([read_split(path) for path in dev]),
+        training,
+        bench.kept,
+    )
+    save_student(student.cpu(), recipe.student, bench.out)
+    write_curve(bench.out / "curve.csv", curve)
+
+
+def _loss(
+    recipe: Recipe, student: Lattice, beside: tuple[Gold, Targets], progress: float
+) -> Float[Tensor, " batch"]:
+    return total(recipe.objectives, progress, student, *beside)

@@ -1,0 +1,85 @@
+"""params.yaml as one typed value: every section is checked before any stage starts to work."""
+
+from pathlib import Path
+
+from pipeline.significance import Evaluate
+
+from pipeline.config import parse, read_yaml, settings
+from pipeline.encoders import Teacher
+from pipeline.errors import InputError
+from pipeline.extraction import Extract
+from pipeline.recipes import Recipe
+from pipeline.scoring import Score
+from pipeline.sources import Corpus, Prepare
+from pipeline.training import Training
+
+
+@settings
+class Grid:
+    """What `dvc repro` runs: these teachers, and every recipe with every seed."""
+
+    teachers: tuple[str, ...]
+    recipes: tuple[str, ...]
+    """The first is the baseline that the others are compared with."""
+    seeds: tuple[int, ...]
+
+
+@settings
+class Params:
+    """All of params.yaml; what does not change results (device, workers) is not in it."""
+
+    prepare: Prepare
+    corpora: dict[str, Corpus]
+    teachers: dict[str, Teacher]
+    score: Score
+    extract: Extract
+    distill: Training
+    recipes: dict[str, Recipe]
+    grid: Grid
+    evaluate: Evaluate
+
+
+def read_params(path: Path) -> Params:
+    """The parameters in a file; InputError names each wrong key, value and what is allowed."""
+    params: Params = parse(Params, read_yaml(path), f"{path}: ")
+    _refuse_strangers(path, "grid.teachers", params.grid.teachers, params.teachers)
+    _refuse_strangers(path, "grid.recipes", params.grid.recipes, params.recipes)
+    for name, corpus in params.corpora.items():
+        _refuse_strangers(path, f"corpora.{name}.teachers", corpus.teachers, params.grid.teachers)
+        if len(corpus.teachers) > 1:
+            raise InputError(
+                f"{path}: corpora.{name}.teachers: expected at most one teacher, "
+                f"found {', '.join(corpus.teachers)}"
+            )
+    _refuse_empty(path, params)
+    _refuse_k(path, params)
+    return params
+
+
+def _refuse_strangers(path: Path, key: str, names: tuple[str, ...], known: object) -> None:
+    allowed = list(known)  # type: ignore[call-overload]
+    for name in names:
+        if name not in allowed:
+            raise InputError(
+                f"{path}: {key}: expected one of {', '.join(allowed) or 'nothing'}, found {name}"
+            )
+
+
+def _refuse_empty(path: Path, params: Params) -> None:
+    for key in ("teachers", "recipes", "seeds"):
+        values = getattr(params.grid, key)
+        if not values or len(set(values)) < len(values):
+            raise InputError(
+                f"{path}: grid.{key}: expected one or more, each once, found {list(values)}"
+            )
+
+
+def _refuse_k(path: Path, params: Params) -> None:
+    for name, recipe in params.recipes.items():
+        for place, objective in enumerate(recipe.objectives):
+            k = getattr(objective, "k", None)
+            if k is not None and k > params.extract.k:
+                raise InputError(
+                    f"{path}: recipes.{name}.objectives.{place}.k: expected at most "
+                    f"extract.k = {params.extract.k}, found {k}"
+                )

@@ -1,0 +1,67 @@
+"""score: one pass of a teacher over every word that it is to label; emissions to Parquet."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.artifacts import made_by
+from pipeline.bench import Bench, produce
+from pipeline.closure import closure
+from pipeline.corpus import SPLITS, read_split, split_path
+from pipeline.device import found_device
+from pipeline.encoders import load_teacher
+from pipeline.progress import log, progress
+from pipeline.scoring import Score, score_split, windowed
+
+
+def run(
+    read: Callable[[], Score],
+    teacher: Path,
+    corpora: Path,
+    lesson: Path,
+    out: Path,
+    batch_words: int,
+) -> None:
+    """Write `out/<corpus>/<split>/part-*.parquet` for the corpora that `lesson` names.
+
+    Parts that a killed run finished are kept. `batch_words` bounds memory, not results.
+    """
+    names = list(json.loads(made_by("prepare", lesson).read_text(encoding="utf-8")))
+    paths = [
+        path
+        for name in names
+        for kind in SPLITS
+        if (path := split_path(corpora, name, kind)).exists()
+    ]
+    produce(
+        out,
+        inputs=[made_by(f"train_teacher@{teacher.name}", teacher), lesson, *paths],
+        code=closure(Path("stages/score.py"), Path(__file__).parents[1]),
+        params=read,
+        body=lambda bench: _score(read(), teacher, paths, bench, batch_words),
+    )
+
+
+def _score(
+    settings: Score, folder: Path, paths: list[Path], bench: Bench, batch_words: int
+) -> None:
+    teacher = load_teacher(folder).to(found_device())
+    parts = bench.kept / "parts"
+    long = 0
+    for path in paths:
+        split = read_split(path)
+        name = f"{path.parent.name}/{path.stem}"
+        with progress(len(split), f"scoring {name}", "sentences") as advance:
+            score_split(
+                teacher,
+                split.words,
+                split.sentence_ids,
+                parts / name,
+                part=settings.part,
+                batch_words=batch_words,
+                scored=advance,
+            )
+        long += windowed(teacher, split.words)
+    log(f"{folder.name}: {long} sentences were longer than a window and read in several")
+    shutil.move(parts, bench.out)

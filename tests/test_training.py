@@ -1,0 +1,136 @@
+"""One loop for all taggers: it learns, it repeats itself to the byte, and it goes on after a stop."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from pipeline.errors import InputError
+from pipeline.lessons import Lessons, development_f1, gold_nll
+from pipeline.networks import BiLSTM
+from pipeline.students import new_student
+from pipeline.tagger import Tagger
+from pipeline.training import Training, fit, write_curve
+from tests import toys
+
+SMALL = BiLSTM(words=8, characters=8, hidden=16, dropout=0.2)
+QUICK = Training(epochs=3, batch_words=64, learning_rate=0.02, transition_learning_rate=0.05)
+
+
+@pytest.fixture(autouse=True)
+def _checkpoints_at_every_step(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LIMBECK_CHECKPOINT_SECONDS", "0")
+
+
+def trained(folder: Path, training: Training = QUICK, loss=gold_nll) -> tuple[Tagger, list]:
+    train, dev = toys.split(folder, "train"), toys.split(folder, "dev")
+    torch.manual_seed(training.seed)
+    lessons = Lessons([train])
+    student = new_student(SMALL, lessons.words(), train.tag_set, "iob2", "crf")
+    kept = folder / "kept"
+    kept.mkdir(exist_ok=True)
+    curve = fit(student, lessons, loss, development_f1([dev]), training, kept)
+    return student, curve
+
+
+def weights(tagger: Tagger) -> bytes:
+    return save(tagger.state_dict())
+
+
+class Stop(Exception):
+    pass
+
+
+def stopping_after(steps: int):
+    done = 0
+
+    def loss(lattice, gold, share):
+        nonlocal done
+        done += 1
+        if done > steps:
+            raise Stop
+        return gold_nll(lattice, gold, share)
+
+    return loss
+
+
+def test_it_learns(tmp_path: Path):
+    _, curve = trained(tmp_path)
+    assert [row["epoch"] for row in curve] == [1, 2, 3]
+    assert curve[-1]["loss"] < curve[0]["loss"] / 3
+    assert curve[-1]["dev_f1"] > 90
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path):
+    first, second = (weights(trained(tmp_path / name)[0]) for name in "ab")
+    assert first == second
+    other = Training(**{**vars_of(QUICK), "seed": 2})
+    assert weights(trained(tmp_path / "c", other)[0]) != first
+
+
+def vars_of(training: Training) -> dict:
+    return {name: getattr(training, name) for name in Training.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("steps", [1, 4, 7, 17])
+def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path: Path, steps: int):
+    whole, curve = trained(tmp_path / "whole")
+    with pytest.raises(Stop):
+        trained(tmp_path / "stopped", loss=stopping_after(steps))
+    resumed, resumed_curve = trained(tmp_path / "stopped")
+    assert weights(resumed) == weights(whole)
+    assert resumed_curve == curve
+
+
+def test_a_resumed_run_repeats_no_step(tmp_path: Path):
+    with pytest.raises(Stop):
+        trained(tmp_path, loss=stopping_after(5))
+    calls = []
+    trained(tmp_path, loss=lambda *batch: calls.append(1) or gold_nll(*batch))
+    whole = []
+    trained(tmp_path / "whole", loss=lambda *batch: whole.append(1) or gold_nll(*batch))
+    assert len(calls) == len(whole) - 5
+
+
+def test_accumulated_gradients_are_those_of_larger_batches(tmp_path: Path):
+    _, curve = trained(tmp_path, Training(**{**vars_of(QUICK), "accumulate": 2}))
+    _, single = trained(tmp_path / "single")
+    assert curve[0]["step"] == (single[0]["step"] + 1) // 2
+
+
+def test_patience_ends_training_and_keeps_the_best(tmp_path: Path):
+    scores = iter([10.0, 30.0, 20.0, 5.0, 99.0])
+    train = toys.split(tmp_path, "train")
+    lessons = Lessons([train])
+    student = new_student(SMALL, lessons.words(), train.tag_set, "iob2", "crf")
+    seen = []
+
+    def validate(tagger: Tagger) -> float:
+        seen.append(weights(tagger))
+        return next(scores)
+
+    patient = Training(epochs=9, batch_words=64, learning_rate=0.02, patience=2)
+    (tmp_path / "kept").mkdir()
+    curve = fit(student, lessons, gold_nll, validate, patient, tmp_path / "kept")
+    assert [row["dev_f1"] for row in curve] == [10, 30, 20, 5]
+    assert weights(student) == seen[1]
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path):
+    with pytest.raises(InputError, match=r"loss became nan in epoch 1.*lower learning_rate"):
+        trained(tmp_path, loss=lambda *batch: gold_nll(*batch) * torch.nan)
+
+
+@pytest.mark.parametrize("decay", ["linear", "cosine", "constant"])
+def test_rates_rise_then_fall(decay: str):
+    training = Training(epochs=1, learning_rate=1.0, warm_up=0.2, decay=decay)
+    assert training.rate(0.0) == 0
+    assert training.rate(0.1) == pytest.approx(0.5)
+    assert training.rate(0.2) == pytest.approx(1.0)
+    assert training.rate(1.0) == pytest.approx(1.0 if decay == "constant" else 0.0)
+
+
+def test_the_curve_is_a_table(tmp_path: Path):
+    write_curve(tmp_path / "c.csv", [{"step": 3, "epoch": 1, "loss": 0.5, "dev_f1": 80.0}])
+    assert (tmp_path / "c.csv").read_text() == "step,epoch,loss,dev_f1\n3,1,0.5,80.0\n"
