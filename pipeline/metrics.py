@@ -15,9 +15,6 @@ from pipeline.tags import Scheme, Span, spans_of
 Tags = Sequence[Sequence[str]]
 """One tag a word, sentence by sentence."""
 
-Numbers = np.ndarray | np.generic
-"""An array, or the scalar that numpy makes of one without axes."""
-
 
 @dataclass(frozen=True)
 class Counts:
@@ -56,17 +53,17 @@ def count(gold: Tags, predicted: Tags, scheme: Scheme) -> Counts:
     return Counts(labels, *(_table(spans, labels) for spans in (both, found, wanted)))
 
 
-def precision(sums: np.ndarray) -> Numbers:
+def precision(sums: np.ndarray) -> np.ndarray:
     """Share of predicted spans that are correct, in percent; `sums` [..., 3] as `Counts.sums`."""
     return _percent(sums[..., 0], sums[..., 1])
 
 
-def recall(sums: np.ndarray) -> Numbers:
+def recall(sums: np.ndarray) -> np.ndarray:
     """Share of gold spans that are found, in percent; `sums` [..., 3] as `Counts.sums`."""
     return _percent(sums[..., 0], sums[..., 2])
 
 
-def f_score(sums: np.ndarray) -> Numbers:
+def f_score(sums: np.ndarray) -> np.ndarray:
     """Harmonic mean of precision and recall, in percent; `sums` [..., 3] as `Counts.sums`."""
     return _percent(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
@@ -86,6 +83,6 @@ def _table(sentences: Sequence[Sequence[Span]], labels: Sequence[str]) -> np.nda
     return counted.reshape(len(sentences), len(labels))
 
 
-def _percent(part: Numbers, whole: Numbers) -> Numbers:
+def _percent(part: np.ndarray | np.generic, whole: np.ndarray | np.generic) -> np.ndarray:
     """0 where the whole is 0, as in seqeval."""
-    return 100 * part / np.maximum(whole, 1)
+    return np.asarray(100 * np.asarray(part) / np.maximum(np.asarray(whole), 1))
