@@ -15,7 +15,7 @@ import torch
 from pipeline.corpus import Split
 from pipeline.errors import InputError
 from pipeline.objectives import Gold, Targets
-from pipeline.targets import TargetRows
+from pipeline.targets import PART, TargetRows
 
 _SCHEMA = pa.schema(
     {
@@ -131,23 +131,23 @@ class _Part:
         return self._marginals[row].reshape(self.lengths[row], self._tags)
 
 
-def _gold(split: Split, first: int, end: int) -> pa.Array:
-    """Tags as indices into the tag set; null where the split is unlabelled."""
-    if split.tags is None:
-        return pa.nulls(end - first, pa.list_(pa.int16()))
+def _sentences(split: Split, first: int, count: int) -> tuple[pa.Array, pa.Array]:
+    """Words and gold of some sentences: tags as numbers, null where the split is unlabelled."""
+    rows = split.table.slice(first, count)
+    words = pa.array(rows["words"].to_pylist(), pa.list_(pa.string()))
     index = {tag: number for number, tag in enumerate(split.tag_set)}
-    rows = [[index[tag] for tag in tags] for tags in split.tags[first:end]]
-    return pa.array(rows, pa.list_(pa.int16()))
+    gold = [
+        None if tags is None else [index[tag] for tag in tags] for tags in rows["tags"].to_pylist()
+    ]
+    return words, pa.array(gold, pa.list_(pa.int16()))
 
 
 def _untaught(split: Split, size: int) -> Iterator[pa.RecordBatch]:
-    empty = pa.array([[]] * size, pa.list_(pa.int16()))
-    columns = [
-        pa.array(split.words[:size], pa.list_(pa.string())),
-        _gold(split, 0, size),
-        *(empty.cast(_SCHEMA.field(name).type) for name in _SCHEMA.names[2:]),
-    ]
-    yield pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
+    for first in range(0, size, PART):
+        count = min(PART, size - first)
+        empty = [pa.array([[]] * count, _SCHEMA.field(name).type) for name in _SCHEMA.names[2:]]
+        columns = [*_sentences(split, first, count), *empty]
+        yield pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
 
 
 def _taught(split: Split, targets: Iterable[TargetRows], size: int) -> Iterator[pa.RecordBatch]:
@@ -156,11 +156,11 @@ def _taught(split: Split, targets: Iterable[TargetRows], size: int) -> Iterator[
         if first >= size:
             return
         count = min(len(rows.sentence_ids), size - first)
-        words = split.words[first : first + count]
-        _refuse_strangers(split, rows, first, count)
+        words, gold = _sentences(split, first, count)
+        _refuse_strangers(split, rows, first, words)
         columns = [
-            pa.array(words, pa.list_(pa.string())),
-            _gold(split, first, first + count),
+            words,
+            gold,
             _lists([paths.ravel() for paths in rows.paths[:count]], np.int16),
             _lists(rows.path_log_probs[:count], np.float32),
             _marginals(rows, count),
@@ -174,11 +174,11 @@ def _taught(split: Split, targets: Iterable[TargetRows], size: int) -> Iterator[
         )
 
 
-def _refuse_strangers(split: Split, rows: TargetRows, first: int, count: int) -> None:
-    lengths = [len(words) for words in split.words[first : first + count]]
-    ids = split.sentence_ids[first : first + count]
-    same = np.array_equal(rows.sentence_ids[:count], ids)
-    if not same or not np.array_equal(np.diff(rows.offsets)[:count], lengths):
+def _refuse_strangers(split: Split, rows: TargetRows, first: int, words: pa.Array) -> None:
+    ids = split.table["sentence_id"].slice(first, len(words)).to_numpy()
+    lengths = np.diff(words.offsets.to_numpy())
+    same = np.array_equal(rows.sentence_ids[: len(ids)], ids)
+    if not same or not np.array_equal(np.diff(rows.offsets)[: len(ids)], lengths):
         raise InputError(
             f"{split.path}: expected targets of these sentences, found those of other text; "
             "run the stages score and extract again"

@@ -111,7 +111,8 @@ class TokenKD:
 
     def __call__(self, student: Lattice, gold: Gold, targets: Targets) -> Loss:
         """KL divergence summed over words, in nats."""
-        believed = torch.log_softmax(student.emissions, dim=2)
+        words = student.emissions.masked_fill(~student.mask.unsqueeze(2), 0.0)
+        believed = torch.log_softmax(words, dim=2)
         return _divergence(targets, believed, student.mask, self.temperature)
 
 
@@ -189,7 +190,7 @@ def total(
         for objective in objectives
         if objective.weight.at(progress) > 0
     ]
-    return torch.stack(losses).sum(dim=0) if losses else student.emissions.sum(dim=(1, 2)) * 0.0
+    return torch.stack(losses).sum(dim=0) if losses else 0.0 * log_partition(student)
 
 
 def _expected_nll(

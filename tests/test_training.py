@@ -1,4 +1,4 @@
-"""One loop for all taggers: it learns, it repeats itself to the byte, and it goes on after a stop."""
+"""One loop for all taggers: it learns, repeats itself to the byte, and goes on after a stop."""
 
 from pathlib import Path
 

@@ -20,10 +20,9 @@ def sentences(count: int, seed: int) -> tuple[list[list[str]], list[list[str]]]:
         place = list(chance.choice(PLACES))
         middle = chance.choice((["lives", "in"], ["went", "back", "to"], ["never", "saw"]))
         words.append([*name, *middle, *place, "."])
-        tags.append(
-            ["B-PER", *["I-PER"] * (len(name) - 1), *["O"] * len(middle)]
-            + ["B-LOC", *["I-LOC"] * (len(place) - 1), "O"]
-        )
+        named = ["B-PER", *["I-PER"] * (len(name) - 1)]
+        placed = ["B-LOC", *["I-LOC"] * (len(place) - 1)]
+        tags.append([*named, *["O"] * len(middle), *placed, "O"])
     return words, tags
 
 
