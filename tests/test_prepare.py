@@ -1,0 +1,150 @@
+"""The stage `prepare`: tables whole or not at all, in the same bytes, a lesson a teacher."""
+
+import json
+import logging
+
+import pytest
+from raw import REASON, SHARED, conll, corpora, prepare, text
+
+from pipeline.corpus import read_split, split_path
+from pipeline.errors import InputError
+from pipeline.tags import spans_of, violations
+from stages import prepare as stage
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Two corpora: IOB2 with all splits, raw types without dev and with text."""
+    folder = tmp_path / "raw"
+    return {
+        "en": {
+            "train": conll(folder / "en.train", *(f"Ada/B-PER Kim/I-PER w{n}/O" for n in range(9))),
+            "dev": conll(folder / "en.dev", "Lee/B-PER ran/O", "we/O ran/O"),
+            "test": conll(folder / "en.test", "Bo/B-PER ran/O"),
+            "teachers": ["en"],
+        },
+        "sv": {
+            "train": conll(
+                folder / "sv.train", *(f"i/0 New/LOC York/LOC v{n}/0 !/0" for n in range(30))
+            ),
+            "test": conll(folder / "sv.test", "i/0 Oslo/LOC"),
+            "transfer": text(folder / "sv.txt", "i Oslo", "i går var det en annan dag.", "Lee ran"),
+            "teachers": ["sv"],
+        },
+    }
+
+
+def run(tmp_path, named, **settings):
+    out, lessons = tmp_path / "corpora", tmp_path / "lessons"
+    stage.run(corpora(**named), prepare(tmp_path / "raw", **settings), out, lessons)
+    return out, lessons
+
+
+def content(*folders):
+    return {path: path.read_bytes() for f in folders for path in f.rglob("*") if path.is_file()}
+
+
+def test_every_split_becomes_a_table_in_one_scheme(tmp_path, raw):
+    out, _ = run(tmp_path, raw)
+    found = {path.relative_to(out).as_posix(): read_split(path) for path in out.rglob("*.parquet")}
+    assert sorted(found) == [
+        "en/dev.parquet", "en/test.parquet", "en/train.parquet",
+        "sv/dev.parquet", "sv/test.parquet", "sv/train.parquet", "sv/transfer.parquet",
+    ]  # fmt: skip
+    assert {split.scheme for split in found.values()} == {"bioes"}
+    assert len({split.tag_set for split in found.values()}) == 1
+    assert found["en/train.parquet"].tags[0] == ["B-PER", "E-PER", "O"]
+    assert found["sv/test.parquet"].tags == [["O", "S-LOC"]]
+    assert len(found["sv/train.parquet"]) + len(found["sv/dev.parquet"]) == 30
+    assert found["sv/transfer.parquet"].tags is None
+    assert found["sv/transfer.parquet"].words == [
+        ["i", "går", "var", "det", "en", "annan", "dag", "."]
+    ]
+    assert found["sv/train.parquet"].sentence_ids == list(range(len(found["sv/train.parquet"])))
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path, raw):
+    first = content(*run(tmp_path, raw))
+    assert content(*run(tmp_path, raw)) == first
+
+
+def test_lessons_change_with_the_corpora_of_their_teacher_alone(tmp_path, raw):
+    _, lessons = run(tmp_path, raw)
+    learn, label = (
+        json.loads((lessons / "sv" / f"{n}.json").read_text()) for n in ("learn", "label")
+    )
+    assert {name: sorted(splits) for name, splits in learn.items()} == {"sv": ["dev", "train"]}
+    assert sorted(label["sv"]) == ["dev", "test", "train", "transfer"]
+    before = content(lessons)
+    conll(tmp_path / "raw" / "en.test", "Bo/B-PER sang/O")
+    run(tmp_path, raw)
+    after = content(lessons)
+    assert {path for path in before if before[path] != after[path]} == {
+        lessons / "en" / "label.json"
+    }
+
+
+def test_a_corpus_that_only_tests_is_no_lesson_to_learn(tmp_path, raw):
+    more = {"test": conll(tmp_path / "raw" / "da.test", "Ida/B-PER løb/O"), "teachers": ["en"]}
+    _, lessons = run(tmp_path, {**raw, "da": more})
+    assert list(json.loads((lessons / "en" / "learn.json").read_text())) == ["en"]
+    assert list(json.loads((lessons / "en" / "label.json").read_text())) == ["da", "en"]
+
+
+def test_a_refusal_loses_nothing_that_was_there(tmp_path, raw):
+    before = content(*run(tmp_path, raw))
+    conll(tmp_path / "raw" / "en.test", "Bo/B-ORG ran/O")
+    with pytest.raises(InputError, match=r"en\.test:1: expected labels that some train split has"):
+        run(tmp_path, raw)
+    assert content(tmp_path / "corpora", tmp_path / "lessons") == before
+
+
+def test_a_removed_corpus_leaves_nothing_behind(tmp_path, raw):
+    run(tmp_path, raw)
+    del raw["en"]
+    out, lessons = run(tmp_path, raw)
+    assert [path.name for path in (*out.iterdir(), *lessons.iterdir())] == ["sv", "sv"]
+
+
+def test_raw_files_that_change_meanwhile_are_noticed(tmp_path, raw, monkeypatch):
+    def disturbed(*arguments):
+        conll(tmp_path / "raw" / "en.test", "Bo/B-PER sang/O")
+        return written(*arguments)
+
+    written = stage._write_tables
+    monkeypatch.setattr(stage, "_write_tables", disturbed)
+    with pytest.raises(InputError, match=r"changed while it was made: .*en\.test"):
+        run(tmp_path, raw)
+    assert not (tmp_path / "corpora").exists()
+    assert not (tmp_path / "lessons").exists()
+
+
+def test_the_log_names_what_was_detected_and_what_is_done(tmp_path, raw, caplog):
+    conll(tmp_path / "raw" / "en.dev", "Lee/I-PER ran/O", "we/O ran/O")
+    with caplog.at_level(logging.INFO, logger="limbeck"):
+        run(tmp_path, raw)
+    for line in (
+        "en.train: {kind: conll, word: 0, tag: 1",
+        "en: scheme iob2 (outside is 'O'",
+        "sv: scheme raw ('0' is",
+        "en/dev: 1 x I- without B- (repair): ",
+        "sv: no dev split; 10% of train held out as dev",
+        "sv/transfer: 2 sentences dropped that occur in a dev or test split",
+    ):
+        assert line in caplog.text
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason=REASON)
+def test_real_corpora_keep_their_spans_in_every_scheme(tmp_path):
+    folder = SHARED / "ner_multi_uner" / "da"
+    # The small split stands in for train: types checked at each call take their time.
+    named = corpora(da={"train": str(folder / "test.iob2"), "dev": str(folder / "dev.iob2")})
+    spans = []
+    for scheme in ("iob2", "bioes"):
+        out, lessons = tmp_path / scheme, tmp_path / "lessons"
+        stage.run(named, prepare(folder, scheme=scheme), out, lessons)
+        split = read_split(split_path(out, "da", "train"))
+        assert not any(violations(tags, scheme) for tags in split.tags)
+        spans.append([spans_of(tags, scheme) for tags in split.tags])
+    assert spans[0] == spans[1]
+    assert sum(map(len, spans[0])) > 300
