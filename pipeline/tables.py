@@ -122,6 +122,7 @@ def _plans(survey: Survey) -> Iterator[tuple[object, ...]]:
     for corpus, count in survey.leaks.items():
         if count:
             yield corpus, "transfer", f"loses {count:,} sentences that occur in a dev or test split"
+    yield "all", "all", f"get {len(survey.tag_set)} tags: {' '.join(survey.tag_set)}"
 
 
 def _teachers(survey: Survey) -> Iterator[tuple[str, str]]:

@@ -54,7 +54,9 @@ def _story(found: Survey, prepare: Prepare) -> Iterator[str]:
     for overlap in found.overlaps:
         yield f"{overlap.second}: {overlap.sentences} sentences occur in {overlap.first} as well"
     for corpus, sentences in found.leaks.items():
-        yield f"{corpus}/transfer: {sentences} sentences dropped that occur in a dev or test split"
+        if sentences:
+            yield f"{corpus}/transfer: {sentences} sentences of dev or test splits dropped"
+    yield f"one tag set for all, {len(found.tag_set)} tags: {' '.join(found.tag_set)}"
 
 
 def _story_of(corpus: CorpusSurvey, prepare: Prepare) -> Iterator[str]:
@@ -64,10 +66,9 @@ def _story_of(corpus: CorpusSurvey, prepare: Prepare) -> Iterator[str]:
     if corpus.tagging is not None:
         yield f"{corpus.name}: scheme {corpus.tagging.scheme} ({corpus.tagging.why})"
     for split, text in corpus.splits.items():
-        yield (
-            f"{corpus.name}/{split}: {text.sentences} sentences ({text.duplicates} of them again), "
-            f"{text.words} words, {sum(text.labels.values())} spans"
-        )
+        again = f" ({text.duplicates} occur again)" if text.duplicates else ""
+        size = f"{text.sentences} sentences{again}, {text.words} words"
+        yield f"{corpus.name}/{split}: {size}, {sum(text.labels.values())} spans"
         for kind, at in text.invalid.items():
             places = ", ".join(at.first)
             yield f"{corpus.name}/{split}: {at.count} x {kind} ({prepare.invalid}): {places}"

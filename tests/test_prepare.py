@@ -129,7 +129,8 @@ def test_the_log_names_what_was_detected_and_what_is_done(tmp_path, raw, caplog)
         "sv: scheme raw ('0' is",
         "en/dev: 1 x I- without B- (repair): ",
         "sv: no dev split; 10% of train held out as dev",
-        "sv/transfer: 2 sentences dropped that occur in a dev or test split",
+        "sv/transfer: 2 sentences of dev or test splits dropped",
+        "one tag set for all, 9 tags: O B-LOC",
     ):
         assert line in caplog.text
 
