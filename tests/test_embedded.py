@@ -199,3 +199,11 @@ def test_an_unknown_slot_is_an_error_that_lists_the_kinds(folder, templates):
     writer = generate.Writer(sections, ["train"], generate.random.Random(1))
     with pytest.raises(ValueError, match=r"slot 'LOC:moon': expected one of .*LOC:city"):
         list(writer.tagged("{LOC:moon} is full ."))
+
+
+@pytest.mark.parametrize(
+    ("name", "genitive"),
+    [("Lund", "Lunds"), ("Marx", "Marx"), ("Varbergs BoIS", "Varbergs BoIS"), ("TV4", "TV4:s")],
+)
+def test_the_genitive_is_glued_to_the_last_word_as_its_spelling_asks(name, genitive):
+    assert generate.ended(name.split(), "s") == genitive.split()

@@ -103,7 +103,7 @@ def ended(name: list[str], ending: str) -> list[str]:
     last = name[-1]
     if ending == "s" and len(last) > 1 and last.isupper():
         ending = ":s"  # SVT:s
-    elif ending == "s" and last[-1] in "sxz":
+    elif ending == "s" and last[-1].lower() in "sxz":
         ending = ""
     return [*name[:-1], last + ending]
 
