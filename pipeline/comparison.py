@@ -117,13 +117,17 @@ def reference(results: Results) -> dict[str, float]:
 
 
 def label_f1(results: Results) -> dict[str, dict[str, float]]:
-    """F1 of each label by tagger, spans summed over corpora and seeds; "teacher": all of them."""
+    """F1 of each label by tagger, spans summed over corpora and seeds; "teacher": all of them.
+
+    Labels that gold never uses have no score, though a tagger may have predicted them.
+    """
     groups = {"teacher": [*results.teachers.values()], **results.students}
     counts = {
         name: [evaluation.counts for each in members for evaluation in each.corpora.values()]
         for name, members in groups.items()
     }
-    labels = sorted({label for parts in counts.values() for each in parts for label in each.labels})
+    all_counts = [each for parts in counts.values() for each in parts]
+    labels = sorted({n for each in all_counts for n in each.labels if each[n].gold.any()})
     return {
         label: {name: _f1_of_label(parts, label) for name, parts in counts.items() if parts}
         for label in labels

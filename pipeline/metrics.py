@@ -83,6 +83,6 @@ def _table(sentences: Sequence[Sequence[Span]], labels: Sequence[str]) -> np.nda
     return counted.reshape(len(sentences), len(labels))
 
 
-def _percent(part: np.ndarray | np.generic, whole: np.ndarray | np.generic) -> np.ndarray:
+def _percent(part: np.ndarray | np.integer, whole: np.ndarray | np.integer) -> np.ndarray:
     """0 where the whole is 0, as in seqeval."""
     return np.asarray(100 * np.asarray(part) / np.maximum(np.asarray(whole), 1))
