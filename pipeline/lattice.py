@@ -165,10 +165,9 @@ def _chain(lattice: Lattice) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
 def _check_shapes(lattice: Lattice) -> None:
     """One type, one number of tags, one mask for the emissions."""
     emissions = lattice.emissions
-    if emissions.dim() != 3 or emissions.shape[2] == 0:
-        raise ValueError(
-            f"emissions: expected [batch, words, tags], found {tuple(emissions.shape)}"
-        )
+    if emissions.dim() != 3 or 0 in emissions.shape[1:]:
+        found = list(emissions.shape)
+        raise ValueError(f"emissions: expected [batch, words ≥ 1, tags ≥ 1], found {found}")
     if emissions.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"emissions: expected float32 or float64, found {emissions.dtype}")
     batch, words, tags = emissions.shape
