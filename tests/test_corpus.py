@@ -102,5 +102,6 @@ def test_other_columns_are_refused(tmp_path):
         ([["a"]], [["B-LOC"]], "expected the tags O, B-PER, I-PER; found B-LOC"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_faulty_rows_are_refused(tmp_path, words, tags, message):
     assert message in refused(write(tmp_path / "train.parquet", words, tags))
