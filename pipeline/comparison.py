@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evaluation import Tested
+from pipeline.evaluation import Examined
 from pipeline.metrics import Counts, count, f1, f_score
 from pipeline.significance import Evaluate, Pairs, interval, p_value
 
@@ -42,8 +42,8 @@ class Results:
     """
 
     lineup: Lineup
-    teachers: Mapping[str, Tested]
-    students: Mapping[str, tuple[Tested, ...]]
+    teachers: Mapping[str, Examined]
+    students: Mapping[str, tuple[Examined, ...]]
 
     @property
     def baseline(self) -> str:
@@ -105,8 +105,8 @@ def standings(results: Results, evaluate: Evaluate) -> dict[str, Standing]:
 def teacher_f1(results: Results) -> dict[str, dict[str, float]]:
     """F1 of each teacher on each of its corpora that has a test split."""
     return {
-        name: {corpus: f1(evaluation.counts) for corpus, evaluation in tested.corpora.items()}
-        for name, tested in results.teachers.items()
+        name: {corpus: f1(evaluation.counts) for corpus, evaluation in examined.corpora.items()}
+        for name, examined in results.teachers.items()
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.corpus import Split
-from pipeline.evaluation import Evaluation, Tested
+from pipeline.evaluation import Evaluation, Examined
 from pipeline.tags import Span, spans_of
 
 _LONGEST = 40  # words that a reader takes in at a glance
@@ -31,7 +31,9 @@ class Contrasts:
     sentences: int
 
 
-def contrasts(right: Tested, wrong: Tested, splits: Mapping[str, Split], limit: int) -> Contrasts:
+def contrasts(
+    right: Examined, wrong: Examined, splits: Mapping[str, Split], limit: int
+) -> Contrasts:
     """Up to `limit` sentences of all test splits, evenly spaced, that only `right` has right.
 
     Sentences of more than 40 words are counted but not shown.

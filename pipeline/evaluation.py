@@ -37,7 +37,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Examined:
     """One tagger: how many weights it has, bytes on disk, and its evaluation by corpus."""
 
     parameters: int
@@ -45,24 +45,24 @@ class Tested:
     corpora: Mapping[str, Evaluation]
 
 
-def write_tested(folder: Path, tested: Tested) -> None:
+def write_examined(folder: Path, examined: Examined) -> None:
     """Write a table for each corpus, and `evaluation.json`; equal input gives equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    for corpus, evaluation in tested.corpora.items():
+    for corpus, evaluation in examined.corpora.items():
         _write_table(folder / f"{corpus}.parquet", evaluation)
-    scores = {corpus: _scores(evaluation) for corpus, evaluation in tested.corpora.items()}
-    content = {"parameters": tested.parameters, "bytes": tested.size, "corpora": scores}
+    scores = {corpus: _scores(evaluation) for corpus, evaluation in examined.corpora.items()}
+    content = {"parameters": examined.parameters, "bytes": examined.size, "corpora": scores}
     text = json.dumps(content, ensure_ascii=False, indent=1)
     (folder / _NAME).write_text(text + "\n", encoding="utf-8")
 
 
-def read_tested(folder: Path) -> Tested:
-    """What `write_tested` wrote; InputError where a file is missing or damaged."""
+def read_examined(folder: Path) -> Examined:
+    """What `write_examined` wrote; InputError where a file is missing or damaged."""
     remedy = f"run the stage that writes {folder} again"
     try:
         about: dict[str, Any] = json.loads((folder / _NAME).read_text(encoding="utf-8"))
         corpora = {name: _read_table(folder / f"{name}.parquet") for name in about["corpora"]}
-        return Tested(about["parameters"], about["bytes"], corpora)
+        return Examined(about["parameters"], about["bytes"], corpora)
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: expected a file, found none; {remedy}") from None
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
@@ -91,8 +91,8 @@ def _write_table(path: Path, evaluation: Evaluation) -> None:
 
 
 def _read_table(path: Path) -> Evaluation:
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        table = file.read()
+    with path.open("rb") as file:  # Arrow would not say which file lacks
+        table = pq.ParquetFile(file, page_checksum_verification=True).read()
     metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     labels = tuple(json.loads(metadata["labels"]))
     counts = Counts(labels, *(_as_counts(table[name], len(labels)) for name in _COUNTS))

@@ -49,10 +49,11 @@ def _lead(found: Findings) -> str:
 
 def _conditions(found: Findings) -> str:
     """What every number on the page rests on."""
-    lineup, tested = found.results.lineup, found.results.students[found.results.baseline][0]
-    schemes = sorted({evaluation.scheme for evaluation in tested.corpora.values()})
+    lineup, examined = found.results.lineup, found.results.students[found.results.baseline][0]
+    schemes = sorted({evaluation.scheme for evaluation in examined.corpora.values()})
     texts = ", ".join(
-        f"{escape(name)} ({len(tested.corpora[name])} sentences)" for name in found.results.corpora
+        f"{escape(name)} ({len(examined.corpora[name])} sentences)"
+        for name in found.results.corpora
     )
     seeds = ", ".join(map(str, lineup.seeds))
     return (
@@ -76,11 +77,11 @@ def _standings(found: Findings) -> str:
 
 def _teacher_rows(found: Findings) -> Iterator[tuple[str, list[str]]]:
     scores = teacher_f1(found.results)
-    for place, (name, tested) in enumerate(found.results.teachers.items(), start=1):
+    for place, (name, examined) in enumerate(found.results.teachers.items(), start=1):
         f1 = percent(fmean(scores[name].values()) if scores[name] else None)
         on = ", ".join(scores[name]) or "no test split"
         label = f'{escape(name)} <span class="quiet">teacher, on {escape(on)}</span>'
-        sizes = [number(tested.parameters), size(tested.size)]
+        sizes = [number(examined.parameters), size(examined.size)]
         kind = "above" if place == len(found.results.teachers) else ""
         yield kind, [label, f1, *[NONE] * 5, *sizes]
 

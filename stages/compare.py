@@ -11,7 +11,7 @@ from pipeline.comparison import Lineup, Results, standings, summary
 from pipeline.contrasts import contrasts
 from pipeline.corpus import Split, read_split, split_path
 from pipeline.errors import InputError
-from pipeline.evaluation import Tested, read_tested
+from pipeline.evaluation import Examined, read_examined
 from pipeline.findings import (
     Checked,
     Curve,
@@ -90,10 +90,11 @@ def _results(lineup: Lineup, evaluations: Path) -> Results:
     _refuse_students(lineup, evaluations / "students")
     return Results(
         lineup,
-        {name: read_tested(evaluations / "teachers" / name) for name in lineup.teachers},
+        {name: read_examined(evaluations / "teachers" / name) for name in lineup.teachers},
         {
             recipe: tuple(
-                read_tested(evaluations / "students" / recipe / str(seed)) for seed in lineup.seeds
+                read_examined(evaluations / "students" / recipe / str(seed))
+                for seed in lineup.seeds
             )
             for recipe in lineup.recipes
         },
@@ -137,25 +138,25 @@ def _splits(lineup: Lineup, corpora: Path) -> dict[str, Split]:
 
 def _refuse_other_tests(results: Results, splits: Mapping[str, Split], evaluations: Path) -> None:
     """Raises InputError unless everyone was tested on the sentences of just these splits."""
-    for name, tested in results.teachers.items():
+    for name, examined in results.teachers.items():
         own = {c: split for c, split in splits.items() if name in results.lineup.corpora[c]}
-        _refuse_other_test(evaluations / "teachers" / name, tested, own)
+        _refuse_other_test(evaluations / "teachers" / name, examined, own)
     for recipe, students in results.students.items():
-        for seed, tested in zip(results.lineup.seeds, students, strict=True):
+        for seed, examined in zip(results.lineup.seeds, students, strict=True):
             folder = evaluations / "students" / recipe / str(seed)
-            _refuse_other_test(folder, tested, splits)
+            _refuse_other_test(folder, examined, splits)
 
 
-def _refuse_other_test(folder: Path, tested: Tested, splits: Mapping[str, Split]) -> None:
+def _refuse_other_test(folder: Path, examined: Examined, splits: Mapping[str, Split]) -> None:
     remedy = "run `dvc repro` to evaluate again"
-    if tested.corpora.keys() != splits.keys():
-        wanted, found = (", ".join(sorted(names)) or "none" for names in (splits, tested.corpora))
+    if examined.corpora.keys() != splits.keys():
+        wanted, found = (", ".join(sorted(names)) or "none" for names in (splits, examined.corpora))
         raise InputError(f"{folder}: expected tests on {wanted}; found {found}; {remedy}")
     for corpus, split in splits.items():
-        if tested.corpora[corpus].sentence_ids != split.sentence_ids:
+        if examined.corpora[corpus].sentence_ids != split.sentence_ids:
             raise InputError(
                 f"{folder}: expected the {len(split)} sentences of {split.path}, found "
-                f"{len(tested.corpora[corpus])} or others; {remedy}"
+                f"{len(examined.corpora[corpus])} or others; {remedy}"
             )
 
 

@@ -14,7 +14,7 @@ from pipeline.closure import closure
 from pipeline.corpus import Split, read_split, split_path
 from pipeline.device import found_device
 from pipeline.errors import InputError
-from pipeline.evaluation import Evaluation, Tested, write_tested
+from pipeline.evaluation import Evaluation, Examined, write_examined
 from pipeline.extraction import best_paths
 from pipeline.metrics import Tags, count, f1
 from pipeline.progress import log
@@ -73,7 +73,7 @@ def _write(
         evaluations[corpus] = _evaluation(split, _scheme(tagger, split), tag(corpus, split))
         log(f"{tagger}: {f1(evaluations[corpus].counts):.2f} F1 on {corpus}/test")
     weights = sum(tensor.numel() for tensor in read_weights(tagger).values())
-    write_tested(out, Tested(weights, _size(tagger), evaluations))
+    write_examined(out, Examined(weights, _size(tagger), evaluations))
 
 
 def _evaluation(split: Split, scheme: Scheme, predicted: Tags) -> Evaluation:

@@ -7,7 +7,7 @@ from toys import sentences
 
 from pipeline.comparison import Lineup
 from pipeline.corpus import read_split, write_split
-from pipeline.evaluation import Evaluation, Tested, write_tested
+from pipeline.evaluation import Evaluation, Examined, write_examined
 from pipeline.metrics import count
 from pipeline.tags import tag_set
 
@@ -27,17 +27,17 @@ def write_rivals(root: Path, lineup: Lineup = LINEUP, count_of: int = 120) -> Pa
         write_split(path, words, tags, tag_set=TAGS, scheme="iob2")
     for name in lineup.teachers:
         own = [corpus for corpus, teachers in lineup.corpora.items() if name in teachers]
-        write_tested(root / "evaluations" / "teachers" / name, tested(root, own, "teacher", 0))
+        write_examined(root / "evaluations" / "teachers" / name, examined(root, own, "teacher", 0))
     for recipe in lineup.recipes:
         for seed in lineup.seeds:
-            student = tested(root, [*lineup.corpora], recipe, seed)
-            write_tested(root / "evaluations" / "students" / recipe / str(seed), student)
+            student = examined(root, [*lineup.corpora], recipe, seed)
+            write_examined(root / "evaluations" / "students" / recipe / str(seed), student)
             _write_curve(root / "students" / recipe / str(seed), ERRS.get(recipe, 0.3), seed)
     return root
 
 
-def tested(root: Path, corpora: list[str], name: str, seed: int) -> Tested:
-    return Tested(
+def examined(root: Path, corpora: list[str], name: str, seed: int) -> Examined:
+    return Examined(
         parameters=22_700_000 if name == "teacher" else 412_345,
         size=91_000_000 if name == "teacher" else 1_700_000,
         corpora={corpus: evaluation(root, corpus, ERRS.get(name, 0.3), seed) for corpus in corpora},
