@@ -139,7 +139,8 @@ def _settings(found: Findings) -> str:
         f"<h3>{escape(name)}</h3><pre>{escape(_yaml(value))}</pre>"
         for name, value in found.settings.items()
     )
-    return f"<p class='note'>As in params.yaml, with the defaults filled in.</p>{''.join(blocks)}"
+    note = "From params.yaml; what is not there has its default."
+    return f'<p class="note">{note}</p>{"".join(blocks)}'
 
 
 def _yaml(value: Any) -> str:

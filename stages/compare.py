@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.artifacts import made_by, writing
 from pipeline.comparison import Lineup, Results, standings, summary
+from pipeline.config import plain
 from pipeline.contrasts import contrasts
 from pipeline.corpus import Split, read_split, split_path
 from pipeline.errors import InputError
@@ -78,7 +79,7 @@ def _findings(
         best=best,
         gained=contrasts(student, baseline, splits, _SENTENCES_SHOWN),
         lost=contrasts(baseline, student, splits, _SENTENCES_SHOWN),
-        settings=settings,
+        settings={**settings, "evaluate": plain(evaluate)},
     )
 
 
