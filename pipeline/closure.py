@@ -6,12 +6,17 @@ from pathlib import Path
 
 _PACKAGES = ("pipeline", "stages")
 # No result depends on these. They pick and start a stage (what they hand it is in its settings,
-# which DVC watches as params), or say how a run goes on and ends.
-_NEVER_PART = (
+# which DVC watches as params), or say how a run goes on, is kept whole, and ends.
+NEVER_PART = (
     "stages/cli.py",
     "stages/params.py",
+    "pipeline/artifacts.py",
+    "pipeline/bench.py",
+    "pipeline/closure.py",
+    "pipeline/errors.py",
     "pipeline/lifeline.py",
     "pipeline/progress.py",
+    "pipeline/snapshots.py",
 )
 
 
@@ -69,7 +74,7 @@ def _files(name: tuple[str, ...], root: Path) -> Iterator[Path]:
     for length in range(1, len(name) + 1):
         stem = root.joinpath(*name[:length])
         for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-            if path.is_file() and path.relative_to(root).as_posix() not in _NEVER_PART:
+            if path.is_file() and path.relative_to(root).as_posix() not in NEVER_PART:
                 yield path
 
 

@@ -23,10 +23,8 @@ from pipeline.config import parse, plain, settings
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
 from pipeline.tagger import Tagger
-from pipeline.tags import Scheme
-from pipeline.training import Training
 from pipeline.transformer import Pooling, TransformerEncoder
-from pipeline.transitions import Head, read_description
+from pipeline.transitions import read_description
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
@@ -125,22 +123,6 @@ class Configured:
 
 
 Encoder: TypeAlias = Annotated[Pretrained | Configured | BiLSTM, Field(discriminator="kind")]
-
-
-@settings
-class Teacher:
-    """One entry of section `teachers`."""
-
-    encoder: Encoder
-    head: Head = "crf"
-    training: Training
-
-
-def new_teacher(
-    teacher: Teacher, sentences: Iterable[Sequence[str]], tags: Sequence[str], scheme: Scheme
-) -> Tagger:
-    """A teacher before training; only encoders without pretrained weights read `sentences`."""
-    return Tagger(teacher.encoder.build(sentences), tags, scheme, teacher.head)
 
 
 def save_teacher(teacher: Tagger, encoder: Encoder, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the user can fix: one exception, whose message says where, expected, found and what to do."""
+"""What the user can fix: one exception, which says where, expected, found and the remedy."""
 
 
 class InputError(Exception):

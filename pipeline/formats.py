@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from pipeline.columns import Conll, ConllU, blocks, global_columns
+from pipeline.detection import detect
 from pipeline.errors import InputError
 from pipeline.hub import Hub
 from pipeline.records import JsonLines, ParquetTable
 from pipeline.sentences import Sentence, numbered_lines
-from pipeline.tags import detect
 from pipeline.text import PlainText, words_with_offsets
 
 __all__ = [

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from pipeline.detection import Detected
 from pipeline.formats import Sentence
-from pipeline.tags import Detected, Span, repair, spans_of, violations
+from pipeline.tags import Span, repair, spans_of, violations
 
 
 class Fault(NamedTuple):

@@ -8,10 +8,10 @@ from typing import Any
 
 from pipeline.census import Census, census
 from pipeline.config import plain
+from pipeline.detection import Detected
 from pipeline.rows import Rows
 from pipeline.sources import Corpus, Reading, Source
 from pipeline.splits import Joint, Unseen
-from pipeline.tags import Detected
 
 
 @dataclass(frozen=True)

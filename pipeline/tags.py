@@ -1,4 +1,4 @@
-"""Tag schemes: spans to tags and back, what may follow what, what is wrong, which scheme it is.
+"""Tag schemes: spans to tags and back, what may follow what, what is wrong.
 
 To add a scheme that marks borders, add its letters to `_LETTERS`. The others have rules of their
 own: `iob1` writes B- only between touching entities of one label; `raw` writes the label alone, so
@@ -7,7 +7,6 @@ is a span of itself (part-of-speech tagging). A tag of a letter alone (`B`, as c
 one type have it) has the label `_`, as in seqeval. The label is all that follows the first hyphen.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -42,8 +41,7 @@ _LETTERS = {
 _SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 _ALIASES: dict[str, Scheme] = {"iobes": "bioes", "bio": "iob2", "bmeso": "bmes"}
 _NAMES: dict[str, Scheme] = {**{scheme: scheme for scheme in _SCHEMES}, **_ALIASES}
-_ANY_LETTER, _OPENS, _CLOSES = "BIMESLU", "BSU", "ESLU"
-_OUTSIDES = ("O", "0", "_", "-", "o", "OTHER", "NONE")  # the likeliest first
+ANY_LETTER, _OPENS, _CLOSES = "BIMESLU", "BSU", "ESLU"
 
 
 class Span(NamedTuple):
@@ -67,14 +65,6 @@ class Violation(NamedTuple):
 
     index: int  # pyright: ignore[reportIncompatibleMethodOverride]
     kind: str
-
-
-class Detected(NamedTuple):
-    """The scheme and outside tag of some sequences, and why, with what else would fit."""
-
-    scheme: Scheme
-    outside: str
-    why: str
 
 
 def canonical(name: str) -> Scheme:
@@ -101,7 +91,7 @@ def spans_of(tags: Sequence[str], scheme: Scheme, outside: str = "O") -> list[Sp
             labels = [None if tag in ("", outside) else tag for tag in tags]
             return _runs([("I", label) for label in labels])
         case "iob1":
-            return _runs([_split(tag, "BI", outside) for tag in tags])
+            return _runs([split_tag(tag, "BI", outside) for tag in tags])
         case known:
             return _strict(tags, _LETTERS[known], outside)
 
@@ -140,9 +130,9 @@ def tag_set(labels: Iterable[str], scheme: Scheme) -> tuple[str, ...]:
 
 def allowed(tags: Sequence[str], scheme: Scheme) -> Allowed:
     """Which tags may start, follow one another and end, such that exactly valid sequences pass."""
-    inner = [[_fault(a, b, scheme, "O") is None for b in tags] for a in tags]
-    start = [_fault(None, tag, scheme, "O") is None for tag in tags]
-    end = [_fault(tag, None, scheme, "O") is None for tag in tags]
+    inner = [[fault(a, b, scheme, "O") is None for b in tags] for a in tags]
+    start = [fault(None, tag, scheme, "O") is None for tag in tags]
+    end = [fault(tag, None, scheme, "O") is None for tag in tags]
     return Allowed(np.array(start, bool), np.array(inner, bool), np.array(end, bool))
 
 
@@ -150,7 +140,7 @@ def violations(tags: Sequence[str], scheme: Scheme, outside: str = "O") -> list[
     """What is wrong in a sequence, left to right; empty where it is valid."""
     found = []
     for index, (before, after) in enumerate(pairwise([None, *tags, None])):
-        kind = _fault(before, after, scheme, outside)
+        kind = fault(before, after, scheme, outside)
         if kind is not None:
             found.append(Violation(index - (kind == NOT_CLOSED), kind))
     return found
@@ -170,26 +160,7 @@ def repair(tags: Sequence[str], scheme: Scheme, outside: str = "O") -> list[str]
     return [outside if tag == "O" else tag for tag in tags_of(spans, len(tags), scheme)]
 
 
-def detect(sequences: Iterable[Sequence[str]]) -> Detected:
-    """The scheme that the sequences violate least, and their outside tag.
-
-    Tags with letters: the scheme with the fewest violations. Without: raw where a usual outside
-    tag is the most frequent tag, flat otherwise. What else would fit is said in `why`.
-    """
-    pairs, counts = Counter[tuple[str | None, str | None]](), Counter[str]()
-    for tags in sequences:
-        present = [tag for tag in tags if tag]
-        pairs.update(pairwise([None, *present, None]))
-        counts.update(present)
-    bare = Counter({tag: n for tag, n in counts.items() if not _split(tag, _ANY_LETTER)[1]})
-    outside = max(bare, key=bare.__getitem__, default="O")
-    lettered, strays = counts.total() - bare.total(), bare.total() - bare[outside]
-    if lettered * 0.02 >= strays and (lettered or outside in _OUTSIDES):
-        return _least_violated(pairs, outside)
-    return _unlettered(counts)
-
-
-def _split(tag: str, letters: str, outside: str = "O") -> tuple[str, str | None]:
+def split_tag(tag: str, letters: str, outside: str = "O") -> tuple[str, str | None]:
     """A tag's letter and label, ("O", None) for outside and for what these letters do not write."""
     if tag == outside or not tag or tag[0] not in letters:
         return "O", None
@@ -200,7 +171,7 @@ def _meant(tag: str, outside: str) -> tuple[str, str | None]:
     """A tag's letter and label in whatever scheme it is; a tag without letter is a label."""
     if tag in ("", outside, "O"):
         return "O", None
-    letter, label = _split(tag, _ANY_LETTER, outside)
+    letter, label = split_tag(tag, ANY_LETTER, outside)
     return (letter, label) if label else ("I", tag)
 
 
@@ -218,7 +189,7 @@ def _runs(parts: Sequence[tuple[str, str | None]]) -> list[Span]:
 def _strict(tags: Sequence[str], letters: _Letters, outside: str) -> list[Span]:
     """Only entities written in full: single, or first, inside…, last with one label."""
     spans, first, open_label = [], 0, None
-    parts = [_split(tag, "".join(letters), outside) for tag in tags]
+    parts = [split_tag(tag, "".join(letters), outside) for tag in tags]
     for index, ((letter, label), after) in enumerate(pairwise([*parts, ("O", None)])):
         if letter in (letters.first, letters.single):
             first, open_label = index, label
@@ -249,7 +220,7 @@ def _written(span: Span, scheme: Scheme, touches: bool) -> list[str]:
 
 
 @lru_cache(maxsize=1 << 16)  # tags are few, words are many
-def _fault(before: str | None, after: str | None, scheme: Scheme, outside: str) -> str | None:
+def fault(before: str | None, after: str | None, scheme: Scheme, outside: str) -> str | None:
     """What is wrong with `after` behind `before`; None as a tag is the sentence's border."""
     known = canonical(scheme)
     if after == "":
@@ -257,8 +228,8 @@ def _fault(before: str | None, after: str | None, scheme: Scheme, outside: str) 
     if known in ("raw", "flat"):
         return None
     letters = _LETTERS[known]
-    old, old_label = _split(before or outside, "".join(letters), outside)
-    new, label = _split(after or outside, "".join(letters), outside)
+    old, old_label = split_tag(before or outside, "".join(letters), outside)
+    new, label = split_tag(after or outside, "".join(letters), outside)
     if label is None and after not in (None, outside):
         return NOT_A_TAG
     if known == "iob1":
@@ -270,31 +241,3 @@ def _fault(before: str | None, after: str | None, scheme: Scheme, outside: str) 
             return f"{new}- without {letters.first}-"
         return None if label == old_label else LABEL_CHANGES
     return NOT_CLOSED if is_open and must_close else None
-
-
-def _least_violated(pairs: Counter[tuple[str | None, str | None]], outside: str) -> Detected:
-    """The first of the schemes with the fewest violations, and which fit as well or next best."""
-    schemes: tuple[Scheme, ...] = ("iob2", "iob1", "bioes", "bilou", "bmes")
-    faults = {
-        scheme: sum(n for (a, b), n in pairs.items() if _fault(a, b, scheme, outside))
-        for scheme in schemes
-    }
-    ranked = sorted(schemes, key=faults.__getitem__)
-    best, second = ranked[:2]
-    ties = [scheme for scheme in ranked[1:] if faults[scheme] == faults[best]]
-    why = f"{faults[best]} violations of {best}, next {second} with {faults[second]}"
-    if ties:
-        why = f"ambiguous: {', '.join(ties)} fit as well as {best}"
-    return Detected(best, outside, f"outside is {outside!r}; {why}")
-
-
-def _unlettered(counts: Counter[str]) -> Detected:
-    """raw or flat, by whether the most frequent tag is one that usually means outside."""
-    most, count = counts.most_common(1)[0]
-    share = f"{most!r} is {count / counts.total():.0%} of {counts.total()} tags without prefixes"
-    if most in _OUTSIDES:
-        return Detected("raw", most, f"{share} and usually means outside; the others are labels")
-    why = f"{share}, {len(counts)} different ones"
-    if count * 2 > counts.total():
-        why += f"; if it means outside, say `scheme: raw` and `outside: {most!r}`"
-    return Detected("flat", "O", why)

@@ -6,11 +6,10 @@ checkpoint as if it had never stopped.
 
 import csv
 import hashlib
-import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -18,11 +17,11 @@ from typing import Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkab
 import torch
 from jaxtyping import Float
 from pydantic import Field
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from pipeline.artifacts import writing
+from pipeline import checkpoints
 from pipeline.batching import shuffled
+from pipeline.checkpoints import Checkpoint
 from pipeline.config import settings
 from pipeline.errors import InputError
 from pipeline.lattice import Lattice
@@ -231,22 +230,17 @@ class _Run:
         pause = float(os.environ.get("LIMBECK_CHECKPOINT_SECONDS", "30"))
         gathered = self.progress.batches % self.training.accumulate == 0
         if gathered and time.monotonic() - self.saved >= pause:
-            tensors = {f"now.{name}": tensor for name, tensor in _copy(self.tagger).items()}
-            tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
-            tensors |= {f"adam.{name}": tensor for name, tensor in _moments(self.optimiser).items()}
-            with writing(self.checkpoint) as path:
-                save_file(tensors, path, {"progress": json.dumps(asdict(self.progress))})
+            checkpoint = Checkpoint(_copy(self.tagger), self.best, asdict(self.progress))
+            checkpoints.save(self.checkpoint, checkpoint, self.optimiser)
             self.saved = time.monotonic()
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one."""
         if not self.checkpoint.exists():
             return
-        tensors = load_file(self.checkpoint)
-        self.tagger.load_state_dict(_named("now.", tensors))
-        self.best = _named("best.", tensors)
-        _restore(self.optimiser, _named("adam.", tensors))
-        self.progress = Progress(**json.loads(_metadata(self.checkpoint)["progress"]))
+        kept = checkpoints.load(self.checkpoint, self.optimiser)
+        self.tagger.load_state_dict(kept.now)
+        self.best, self.progress = dict(kept.best), Progress(**kept.progress)
         log(f"going on from step {self.progress.steps}, epoch {self.progress.epoch + 1}")
 
 
@@ -276,30 +270,6 @@ def _seed(*parts: int) -> int:
 
 def _copy(tagger: Tagger) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in tagger.state_dict().items()}
-
-
-def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as flat names: `3.exp_avg`."""
-    state = optimiser.state_dict()["state"]
-    return {f"{i}.{name}": tensor for i, row in state.items() for name, tensor in row.items()}
-
-
-def _restore(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in moments.items():
-        index, moment = name.split(".", 1)
-        state.setdefault(int(index), {})[moment] = tensor
-    optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return header["__metadata__"]
 
 
 def _moved(beside: Any, device: torch.device) -> Any:

@@ -6,13 +6,14 @@ Modules load when a command runs, so `--help` never waits for torch.
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import typer
 
 from pipeline.errors import InputError
 from pipeline.lifeline import die_with_parent
 from pipeline.progress import show_log
+from pipeline.tags import canonical
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -90,6 +91,109 @@ def distill(
     stage.run(read, corpora, lessons, targets, out)
 
 
+@app.command("evaluate_teacher")
+def evaluate_teacher(
+    teacher: Folder, emissions: Folder, corpora: Folder, lesson: Folder, out: Out
+) -> None:
+    """Count what a teacher gets right on its corpora's test splits, from stored emissions."""
+    from stages import evaluate as stage
+
+    stage.run_teacher(teacher, emissions, corpora, lesson, out)
+
+
+@app.command()
+def evaluate(student: Folder, corpora: Folder, out: Out) -> None:
+    """Count what a student gets right on every test split."""
+    from stages import evaluate as stage
+
+    stage.run_student(student, corpora, out)
+
+
+@app.command()
+def compare(
+    corpora: Folder,
+    students: Folder,
+    evaluations: Folder,
+    metrics: Out,
+    plots: Out,
+    report: Out,
+    params: File = PARAMS,
+) -> None:
+    """Compare everything that the grid names: summary, plots and a report."""
+    from pipeline.config import read_yaml
+    from stages import compare as stage
+
+    chosen = _params(params)
+    shown = {name: read_yaml(params)[name] for name in ("distill", "recipes", "extract")}
+    grid = chosen.grid
+    shown["recipes"] = {name: shown["recipes"][name] for name in grid.recipes}
+    labelled = {name: corpus.teachers for name, corpus in chosen.corpora.items()}
+    lineup = stage.Lineup(grid.teachers, grid.recipes, grid.seeds, labelled)
+    stage.run(
+        lineup, chosen.evaluate, shown, corpora, students, evaluations, metrics, plots, report
+    )
+
+
+@app.command()
+def speed(
+    corpora: Folder, teachers: Folder, students: Folder, out: Out, params: File = PARAMS
+) -> None:
+    """Time every teacher and a student of each recipe on this machine."""
+    from stages import speed as stage
+
+    grid = _params(params).grid
+    stage.run(grid.recipes, grid.seeds[0], grid.teachers, corpora, teachers, students, out)
+
+
+@app.command()
+def table(summary: Folder, report: Folder, speed: Optional[Path] = None) -> None:  # noqa: UP045
+    """Print the comparison as a table, and where the report lies."""
+    from stages import table as stage
+
+    stage.run(summary, speed, report)
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(help="Files or folders; none: the corpora of the parameters."),
+    ] = None,
+    kind: Annotated[str, typer.Option(help="conll, conllu, jsonl, parquet, text.")] = "",
+    word: Annotated[str, typer.Option(help="Column of words: a number, or a name.")] = "",
+    tag: Annotated[str, typer.Option(help="Column of tags: a number, or a name.")] = "",
+    separator: Annotated[str, typer.Option(help="auto, tab or spaces.")] = "",
+    scheme: Annotated[str, typer.Option(help="iob1, iob2, bioes, bilou, bmes, raw, flat.")] = "",
+    outside: Annotated[str, typer.Option(help="The tag of words in no span.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="One object, for programs.")] = False,
+    params: File = PARAMS,
+) -> None:
+    """Say what corpora hold and what is wrong with them, before anything is trained."""
+    from stages import check as stage
+
+    if not paths:
+        chosen = _params(params)
+        stage.run_parameters(chosen.corpora, chosen.prepare)
+        return
+    told = {"kind": kind, "word": word, "tag": tag, "separator": separator}
+    stage.run_files(
+        paths,
+        {name: _number(value) for name, value in told.items() if value},
+        canonical(scheme) if scheme else None,
+        outside or None,
+        json,
+    )
+
+
+@app.command()
+def apply(experiment: Path, params: File = PARAMS) -> None:
+    """Lay an experiment over the parameters, keeping their comments and order."""
+    from stages import apply as stage
+    from stages.params import read_params
+
+    stage.run(experiment, params, read_params)
+
+
 def main() -> None:
     """Run a command. Exit status: 0 done, 2 the user can mend it, 1 a fault of limbeck."""
     _run_this_copy()
@@ -117,6 +221,10 @@ def _params(path: Path) -> Any:
     from stages.params import read_params
 
     return read_params(path)
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdigit() else text
 
 
 def _entry(section: dict[str, Any], name: str, key: str) -> Any:

@@ -11,10 +11,11 @@ from pipeline.bench import Bench, produce
 from pipeline.closure import closure
 from pipeline.corpus import Split, read_split, split_path
 from pipeline.device import found_device
-from pipeline.encoders import Teacher, new_teacher, save_teacher
+from pipeline.encoders import save_teacher
 from pipeline.errors import InputError
 from pipeline.lessons import Lessons, development_f1, gold_nll
 from pipeline.progress import log
+from pipeline.teachers import Teacher, new_teacher
 from pipeline.training import fit, write_curve
 
 

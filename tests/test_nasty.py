@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.detection import detect
 from pipeline.errors import InputError
 from pipeline.formats import Conll, ConllU, guess
-from pipeline.tags import detect, spans_of, violations
+from pipeline.tags import spans_of, violations
 
 NASTY = Path(__file__).parents[1].parent / "shared" / "nasty"
 published = pytest.mark.skipif(not NASTY.exists(), reason="the odd files are not beside this tree")

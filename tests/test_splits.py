@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raw import conll, corpora, prepare, text
 
+from pipeline.detection import Detected
 from pipeline.errors import InputError
 from pipeline.holdout import hold_out
 from pipeline.refusals import refuse
@@ -14,7 +15,6 @@ from pipeline.rows import rows_of
 from pipeline.sentences import Sentence
 from pipeline.sources import read_corpora
 from pipeline.splits import join
-from pipeline.tags import Detected
 
 
 def rows(sentences):

@@ -9,12 +9,12 @@ import pytest
 from raw import REASON, SHARED, conll, corpora, prepare, text
 
 from pipeline.census import census, is_invisible
+from pipeline.detection import Detected, detect
 from pipeline.errors import InputError
 from pipeline.formats import guess
 from pipeline.rows import rows_of
 from pipeline.sentences import Sentence
 from pipeline.survey import overlaps
-from pipeline.tags import Detected, detect
 from stages.check import run_files, run_parameters
 
 ROOT = Path(__file__).parents[1]

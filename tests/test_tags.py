@@ -11,13 +11,14 @@ from pydantic import TypeAdapter, ValidationError
 from seqeval.scheme import BILOU, IOB2, IOBES, Tokens
 
 from pipeline import tags as module
+from pipeline.detection import detect
 from pipeline.formats import guess
 from pipeline.tags import (
     NamedScheme,
     Span,
     Violation,
     allowed,
-    detect,
+    canonical,
     repair,
     spans_of,
     tag_set,
@@ -233,7 +234,7 @@ def test_detection_owns_up_to_doubt():
 def test_schemes_go_by_other_names():
     adapter = TypeAdapter(NamedScheme)
     assert adapter.validate_python("IOBES") == "bioes"
-    assert spans_of(["S-A"], "iobes") == [Span(0, 1, "A")]
+    assert spans_of(["S-A"], canonical("iobes")) == [Span(0, 1, "A")]
     with pytest.raises(ValidationError, match="one of iob1, iob2"):
         adapter.validate_python("BIOX")
 

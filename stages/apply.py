@@ -1,0 +1,17 @@
+"""apply: an experiment's sections into params.yaml, which stays as it is if the result is wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.artifacts import writing
+from pipeline.overlay import overlaid
+from pipeline.progress import log
+
+
+def run(experiment: Path, params: Path, check: Callable[[Path], object]) -> None:
+    """Rewrite `params` with `experiment` laid over it, once `check` accepts the result."""
+    text = overlaid(params, experiment)
+    with writing(params) as path:
+        path.write_text(text, encoding="utf-8")
+        check(path)
+    log(f"{params} now holds {experiment}; `dvc repro` runs it, `git checkout {params}` undoes it")

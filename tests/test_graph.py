@@ -1,0 +1,78 @@
+"""dvc.yaml names as dependencies exactly the code that each stage imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.closure import closure
+
+ROOT = Path(__file__).parents[1]
+STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+MODULES = {name: f"stages/{name.removesuffix('_teacher')}.py" for name in STAGES} | {
+    "train_teacher": "stages/train_teacher.py"
+}
+MOST_LINES = 2500
+
+
+def code_of(stage: str) -> list[str]:
+    found = closure(Path(MODULES[stage]), ROOT)
+    return [path.relative_to(ROOT).as_posix() for path in found]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_the_code_that_it_imports(stage: str):
+    named = [path for path in STAGES[stage]["deps"] if path.endswith(".py")]
+    paste = "\n".join(f"      - {path}" for path in code_of(stage))
+    assert named == code_of(stage), f"deps of {stage} in dvc.yaml should hold:\n{paste}"
+
+
+def written(path: Path) -> int:
+    """Lines that are not blank."""
+    return sum(bool(line.strip()) for line in path.read_text().splitlines())
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_pulls_in_too_much(stage: str):
+    lines = {path: written(ROOT / path) for path in code_of(stage)}
+    assert sum(lines.values()) <= MOST_LINES, sorted(lines.items(), key=lambda item: -item[1])
+
+
+@pytest.mark.parametrize("stage", ["train_teacher", "score", "extract", "evaluate_teacher"])
+def test_teachers_do_not_see_students(stage: str):
+    hidden = {"pipeline/students.py", "pipeline/objectives.py", "pipeline/recipes.py"}
+    assert stage == "evaluate_teacher" or not hidden & {*code_of(stage)}
+
+
+def modules() -> list[Path]:
+    return sorted([*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "stages").rglob("*.py")])
+
+
+def imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {name for name in names if name}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.stem)
+def test_imports_point_down(path: Path):
+    names = imported(path)
+    inside = path.parent.name == "pipeline"
+    above = {name for name in names if name.split(".")[0] == "stages"}
+    if inside:
+        assert not above
+    elif path.name != "cli.py":
+        assert not above - {"stages.params"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.stem)
+def test_every_module_says_what_it_is(path: Path):
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree)
+    assert len(path.read_text().splitlines()) <= 300
+    if path.name == "__init__.py":
+        assert len(tree.body) == 1
