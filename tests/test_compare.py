@@ -3,7 +3,9 @@
 import csv
 import json
 import math
+import re
 import shutil
+from pathlib import Path
 from statistics import fmean, stdev
 
 import pytest
@@ -133,6 +135,16 @@ def test_plots_have_a_row_for_each_point(tmp_path):
     }
     assert [*rows["scatter"][0]] == ["corpus", "recipe", "teacher_f1", "student_f1"]
     assert len(rows["scatter"]) == 2 * 3
+
+
+@pytest.mark.parametrize("name", ["curves", "labels", "scatter"])
+def test_plot_templates_name_columns_that_plots_have(tmp_path, name):
+    run(write_rivals(tmp_path))
+    head = (tmp_path / "plots" / f"{name}.csv").read_text().splitlines()[0].split(",")
+    template = (Path(__file__).parents[1] / ".dvc" / "plots" / f"{name}.json").read_text()
+    assert json.loads(template)["data"] == {"values": "<DVC_METRIC_DATA>"}
+    named = {*re.findall(r'"field": "(\w+)"', template)}
+    assert named <= {*head, "rev"}
 
 
 def test_equal_evaluations_give_equal_files(tmp_path):
