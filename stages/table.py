@@ -31,7 +31,7 @@ _HEADS = (
 _NOTE = """\
 F1: strict, on test, mean over corpora, ± standard deviation over seeds. Kept: student / teacher.
 Gap closed: (student - baseline) / (teacher - baseline). p: of the difference from the baseline.
-As fast: as the teacher, on this machine."""
+As fast: as the first teacher, on this machine."""
 
 Figures = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ def run(summary: Path, speed: Path | None, report: Path) -> None:
 
 
 def _table(figures: Figures, fast: Figures) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for place, head in enumerate(_HEADS):
         table.add_column(
             head, justify="right" if place else "left", vertical="bottom", no_wrap=place > 0
