@@ -70,7 +70,8 @@ def _standings(found: Findings) -> str:
     caption = (
         "Difference from the baseline in points of F1, with its 95 % bootstrap interval; p: paired "
         f"approximate randomisation, {settings['samples']} shuffles, seed {settings['seed']}, "
-        "not corrected for the number of recipes. Shaded: the best recipe on dev."
+        "not corrected for the number of recipes. Teachers: on their own corpora. Shaded: the best "
+        "recipe on dev."
     )
     return seeds_figure(found) + _table(heads.split("|"), rows, caption)
 
@@ -79,8 +80,7 @@ def _teacher_rows(found: Findings) -> Iterator[tuple[str, list[str]]]:
     scores = teacher_f1(found.results)
     for place, (name, examined) in enumerate(found.results.teachers.items(), start=1):
         f1 = percent(fmean(scores[name].values()) if scores[name] else None)
-        on = ", ".join(scores[name]) or "no test split"
-        label = f'{escape(name)} <span class="quiet">teacher, on {escape(on)}</span>'
+        label = f'{escape(name)} <span class="quiet">teacher</span>'
         sizes = [number(examined.parameters), size(examined.size)]
         kind = "above" if place == len(found.results.teachers) else ""
         yield kind, [label, f1, *[NONE] * 5, *sizes]

@@ -80,6 +80,9 @@ dt { font-weight: 600; } dd { margin: 0; }
     --c2: #0072b2; --c3: #d55e00; --c4: #009e73; --c5: #b8559a; --c6: #c98a00; --c7: #3aa3da; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { padding: 0; max-width: none; font-size: 11pt; }
+  .wide { overflow: visible; } table { font-size: 8pt; break-inside: avoid; }
+  th { font-size: 7.5pt; }
+  th, td { padding: .25rem .3rem; }
   h2, h3 { break-after: avoid; } pre { white-space: pre-wrap; } tr { break-inside: avoid; }
 }
 """
