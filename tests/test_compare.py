@@ -65,7 +65,7 @@ def test_figures_are_as_defined():
     assert found["seeds"] == 2
     assert 0 < found["p_value"] < 1
     assert found["corpora"] == {"x": {"f1": found["f1"]}}
-    assert found["parameters"], found["bytes"] == (1000, 4000)
+    assert (found["parameters"], found["bytes"]) == (1000, 4000)
 
 
 def test_the_baseline_is_compared_with_nobody():
