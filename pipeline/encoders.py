@@ -10,14 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
-from transformers.utils import logging as transformers_logging
 
 from pipeline.config import parse, plain, settings
 from pipeline.errors import InputError
@@ -25,9 +17,6 @@ from pipeline.networks import BiLSTM
 from pipeline.tagger import Tagger
 from pipeline.transformer import Pooling, TransformerEncoder
 from pipeline.transitions import read_description
-
-transformers_logging.set_verbosity_error()
-transformers_logging.disable_progress_bar()
 
 
 @settings
@@ -52,22 +41,20 @@ class Pretrained:
         place = located(self.name)
         if self.sha256 is not None:
             _verify(Path(place) / "model.safetensors", self.sha256)
-        model = _found(AutoModel, place, self.name, revision=self.revision, use_safetensors=True)
+        model = _found("AutoModel", place, self.name, revision=self.revision, use_safetensors=True)
         return self._around(model, self._tokenizer(place))
 
     def load(self, folder: Path) -> TransformerEncoder:
         """The network whose configuration and tokenizer `save` wrote, its weights still fresh."""
         place = str(folder / "encoder")
-        config = _found(AutoConfig, place, place)
-        tokenizer = _found(AutoTokenizer, place, place)
-        return self._around(AutoModel.from_config(config), tokenizer)
+        config = _found("AutoConfig", place, place)
+        tokenizer = _found("AutoTokenizer", place, place)
+        return self._around(_transformers().AutoModel.from_config(config), tokenizer)
 
-    def _tokenizer(self, place: str) -> PreTrainedTokenizerBase:
-        return _found(AutoTokenizer, place, self.name, revision=self.revision)
+    def _tokenizer(self, place: str) -> Any:
+        return _found("AutoTokenizer", place, self.name, revision=self.revision)
 
-    def _around(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-    ) -> TransformerEncoder:
+    def _around(self, model: Any, tokenizer: Any) -> TransformerEncoder:
         return TransformerEncoder(
             model.float(),
             tokenizer,
@@ -96,7 +83,7 @@ class Configured:
     def build(self, sentences: Iterable[Sequence[str]]) -> TransformerEncoder:
         """A fresh network of that configuration."""
         place = located(self.name)
-        config = _found(AutoConfig, place, self.name, revision=self.revision)
+        config = _found("AutoConfig", place, self.name, revision=self.revision)
         for field, value in self.replace.items():
             if not hasattr(config, field):
                 raise InputError(
@@ -105,7 +92,7 @@ class Configured:
                 )
             setattr(config, field, value)
         like = self._like_pretrained()
-        return like._around(AutoModel.from_config(config), like._tokenizer(place))
+        return like._around(_transformers().AutoModel.from_config(config), like._tokenizer(place))
 
     def load(self, folder: Path) -> TransformerEncoder:
         """The network whose configuration and tokenizer `save` wrote, its weights still fresh."""
@@ -167,14 +154,15 @@ def _verify(path: Path, expected: str) -> None:
         )
 
 
-def _found(kind: Any, place: str, name: str, **options: Any) -> Any:
+def _found(kind: str, place: str, name: str, **options: Any) -> Any:
     """`kind.from_pretrained`, with one message for what a user can mend. Remote code stays off."""
     if Path(place).is_dir() and options.get("revision") is not None:
         raise InputError(f"encoder.revision: expected none, since {name} is a folder")
     if "revision" in options and options["revision"] is None:
         del options["revision"]
+    library = _transformers()
     try:
-        return kind.from_pretrained(place, trust_remote_code=False, **options)
+        return getattr(library, kind).from_pretrained(place, trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
@@ -182,3 +170,13 @@ def _found(kind: Any, place: str, name: str, **options: Any) -> Any:
             f"config.json, tokenizer and model.safetensors, or package:NAME; found {name!r}: "
             f"{reason}"
         ) from None
+
+
+def _transformers() -> Any:
+    """The library, silenced; imported only where it is used: it takes longer to load than torch."""
+    import transformers
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    return transformers

@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.words import SHAPES, shape
 
@@ -66,12 +65,15 @@ def _middle(left: tuple[int, int], right: tuple[int, int]) -> int:
 
 
 class TransformerEncoder(nn.Module):
-    """Any `AutoModel` that takes `inputs_embeds` and gives `last_hidden_state`."""
+    """Any `AutoModel` that takes `inputs_embeds` and gives `last_hidden_state`.
+
+    The library's types are not named here: importing it costs every stage two seconds.
+    """
 
     def __init__(
         self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        model: Any,
+        tokenizer: Any,
         *,
         pooling: Pooling,
         shapes: bool,
@@ -190,7 +192,7 @@ class TransformerEncoder(nn.Module):
             self._pieces[word] = list(pieces[: self._room]) or [unknown]
 
 
-def _special_pieces(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+def _special_pieces(tokenizer: Any) -> tuple[list[int], list[int]]:
     """What the tokenizer puts before and after a text, such as [CLS] and [SEP]."""
     encoded: Any = tokenizer("a", return_special_tokens_mask=True)
     pieces, special = encoded["input_ids"], encoded["special_tokens_mask"]
@@ -198,7 +200,7 @@ def _special_pieces(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list
     return list(pieces[: inner[0]]), list(pieces[inner[-1] + 1 :])
 
 
-def _longest(model: PreTrainedModel) -> int:
+def _longest(model: Any) -> int:
     """Positions that the model has; RoBERTa's table holds two that no piece may use."""
     positions = getattr(model.config, "max_position_embeddings", None) or 10**6
     reserved = 2 if getattr(model.config, "pad_token_id", 0) == 1 else 0
