@@ -6,7 +6,7 @@ code lives and put its name in the union there; nothing here changes.
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -24,7 +24,7 @@ _STRICT = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=False)
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def settings(cls: type[Kind]) -> type[Kind]:
     """A frozen dataclass with named fields only, strict types, and no unknown keys."""
-    return dataclass(frozen=True, kw_only=True, config=_STRICT)(cls)
+    return cast(type[Kind], dataclass(frozen=True, kw_only=True, config=_STRICT)(cls))
 
 
 def parse(kind: Any, data: Any, where: str) -> Any:
@@ -55,7 +55,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         data = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
-        raise InputError(f"{path}: expected a YAML file, found none") from None
+        raise InputError(
+            f"{path}: expected a YAML file, found none; run this where params.yaml lies, or name "
+            "another file"
+        ) from None
     except (MarkedYAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected YAML 1.2: {error}") from None
     if not isinstance(data, dict):

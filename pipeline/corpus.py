@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError
+from pipeline.tags import Scheme, canonical
 
 SPLITS = ("train", "dev", "test", "transfer")
 SENTENCES_PER_GROUP = 1_000
@@ -37,7 +38,7 @@ class Split:
     path: Path
     table: pa.Table
     tag_set: tuple[str, ...]
-    scheme: str
+    scheme: Scheme
 
     def __len__(self) -> int:
         return self.table.num_rows
@@ -96,7 +97,7 @@ def read_split(path: Path) -> Split:
         table = _mapped(path)
         metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
         _refuse_other_columns(path, table.schema, metadata)
-        tag_set = tuple(json.loads(metadata["tags"]))
+        tag_set, scheme = tuple(json.loads(metadata["tags"])), canonical(metadata["scheme"])
     except FileNotFoundError:
         raise InputError(f"{path}: expected a Parquet table, found no file; {_REMEDY}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -104,7 +105,7 @@ def read_split(path: Path) -> Split:
         raise InputError(
             f"{path}: expected a Parquet table, found a damaged or other file ({found}); {_REMEDY}"
         ) from None
-    split = Split(path, table.select(_SCHEMA.names), tag_set, metadata["scheme"])
+    split = Split(path, table.select(_SCHEMA.names), tag_set, scheme)
     _refuse_faulty_rows(split)
     return split
 

@@ -67,7 +67,10 @@ def guess(path: str, sample: int = 4000) -> Guess:
     lines = list(islice(numbered_lines(path), sample))
     first = next((line.strip() for _, line in lines if line.strip()), None)
     if first is None:
-        raise InputError(f"{path}: expected sentences, found an empty file")
+        raise InputError(
+            f"{path}: expected sentences, found an empty file; "
+            "put its content there, or take it out of params.yaml"
+        )
     if first.startswith("{"):
         return _guess_json(path, first)
     if first == "[" or first.startswith("[{"):

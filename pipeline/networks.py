@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from pipeline.config import settings
+from pipeline.errors import InputError
 from pipeline.words import CHARACTERS, SHAPES, characters, shapes_of
 
 Inputs: TypeAlias = dict[str, Tensor]
@@ -54,8 +55,7 @@ class BiLSTM:
 
     def load(self, folder: Path) -> "BiLSTMEncoder":
         """The network that `save` described, its weights still fresh."""
-        words = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
-        return BiLSTMEncoder(self, words)
+        return BiLSTMEncoder(self, _read_vocabulary(folder / "vocabulary.json"))
 
 
 def vocabulary(sentences: Iterable[Sequence[str]], minimum_count: int) -> list[str]:
@@ -63,6 +63,17 @@ def vocabulary(sentences: Iterable[Sequence[str]], minimum_count: int) -> list[s
     counts = Counter(word.lower() for words in sentences for word in words)
     kept = [(-count, word) for word, count in counts.items() if count >= minimum_count]
     return [word for _, word in sorted(kept)]
+
+
+def _read_vocabulary(path: Path) -> list[str]:
+    """Raises InputError where the file is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: expected the words that the tagger knows, found no such file, or a damaged "
+            f"one ({error}); run the stage that writes this folder again"
+        ) from None
 
 
 SPELLING = 20

@@ -15,6 +15,8 @@ from typing import Annotated, Literal, NamedTuple, get_args
 import numpy as np
 from pydantic import BeforeValidator
 
+from pipeline.errors import InputError
+
 Scheme = Literal["iob1", "iob2", "bioes", "bilou", "bmes", "raw", "flat"]
 
 NO_TAG = "no tag"
@@ -126,6 +128,24 @@ def tag_set(labels: Iterable[str], scheme: Scheme) -> tuple[str, ...]:
         return ("O", *ordered)
     letters = dict.fromkeys(_LETTERS[known])
     return ("O", *(f"{letter}-{label}" for label in ordered for letter in letters))
+
+
+def require_tags(
+    found: Sequence[str], where: object, expected: Sequence[str], like: object, remedy: str
+) -> None:
+    """Raise InputError that shows the difference unless the tags at `where` are those of `like`.
+
+    Numbers stand for tags in every file after `prepare`, so their order counts too.
+    """
+    if tuple(found) == tuple(expected):
+        return
+    lacking = ", ".join(tag for tag in expected if tag not in found)
+    strange = ", ".join(tag for tag in found if tag not in expected)
+    differs = [f"lacks {lacking}"] * bool(lacking) + [f"has {strange} as well"] * bool(strange)
+    raise InputError(
+        f"{where}: expected the tag set of {like}, found another: what differs: it "
+        f"{' and '.join(differs) or 'has them in another order'}; {remedy}"
+    )
 
 
 def allowed(tags: Sequence[str], scheme: Scheme) -> Allowed:

@@ -161,7 +161,7 @@ def _write(path: Path, columns: dict[str, pa.Array], metadata: dict[str, object]
         pa.Table.from_arrays(list(columns.values()), schema=schema),
         path,
         compression="zstd",
-        use_dictionary=["paths.list.element.list.element"],
+        use_dictionary=["paths.list.element.list.element"],  # pyright: ignore[reportArgumentType]
         write_page_checksum=True,
     )
 

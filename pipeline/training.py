@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -249,7 +249,7 @@ def _groups(tagger: Tagger, training: Training) -> list[dict[str, Any]]:
     head = training.head_learning_rate or training.learning_rate
     between = training.transition_learning_rate or head
     parts: list[tuple[nn.Module, float, float]] = [
-        (tagger.encoder, training.learning_rate, training.weight_decay),
+        (cast(nn.Module, tagger.encoder), training.learning_rate, training.weight_decay),
         (tagger.emit, head, training.weight_decay),
         (tagger.transitions, between, 0.0),
     ]

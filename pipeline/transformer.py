@@ -39,9 +39,8 @@ def windows(pieces: Sequence[int], room: int, overlap: int) -> list[Window]:
             break
         first = max(first + 1, _back(pieces, end, overlap))
     borders = [0, *(_middle(left, right) for left, right in pairwise(spans)), len(pieces)]
-    return [
-        Window(*span, own, end) for span, (own, end) in zip(spans, pairwise(borders), strict=True)
-    ]
+    owned = zip(spans, pairwise(borders), strict=True)
+    return [Window(first, end, own, own_end) for (first, end), (own, own_end) in owned]
 
 
 def _fill(pieces: Sequence[int], first: int, room: int) -> int:

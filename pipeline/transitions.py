@@ -36,6 +36,10 @@ class Description:
 class Transitions(nn.Module):
     """Scores between tags [from, to], of first tags and of last tags; forbidden ones are -inf."""
 
+    forbidden_between: Tensor
+    forbidden_start: Tensor
+    forbidden_end: Tensor
+
     def __init__(self, tags: Sequence[str], scheme: Scheme, head: Head) -> None:
         super().__init__()
         count, learnt = len(tags), head == "crf"

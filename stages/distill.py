@@ -22,7 +22,8 @@ from pipeline.objectives import Gold, Targets, total
 from pipeline.progress import log
 from pipeline.recipes import Recipe
 from pipeline.students import new_student, save_student
-from pipeline.targets import read_targets
+from pipeline.tags import require_tags
+from pipeline.targets import read_tags, read_targets
 from pipeline.training import Training, fit, write_curve
 
 
@@ -84,6 +85,9 @@ def _distill(
     torch.manual_seed(training.seed)
     splits = {path: read_split(path) for path in taught}
     tag_set, scheme = (first := next(iter(splits.values()))).tag_set, first.scheme
+    for path, folder in taught.items():
+        if folder is not None:
+            require_tags(read_tags(folder), folder, tag_set, path, "run `dvc repro extract`")
     file = bench.kept / "examples.arrow"
     write_examples(
         file,

@@ -14,7 +14,7 @@ from pipeline.closure import closure
 from pipeline.corpus import Split, read_split, split_path
 from pipeline.device import found_device
 from pipeline.errors import InputError
-from pipeline.evaluation import Evaluation, Examined, write_examined
+from pipeline.evaluation import Evaluation, Examined, size_of, write_examined
 from pipeline.extraction import best_paths
 from pipeline.metrics import Tags, count, f1
 from pipeline.progress import log
@@ -22,8 +22,6 @@ from pipeline.students import load_student
 from pipeline.tags import Scheme
 from pipeline.targets import read_emissions
 from pipeline.transitions import Transitions, read_description, read_transitions, read_weights
-
-_NOT_PART = ("curve.csv",)  # lies beside a tagger's files but is not needed to tag
 
 
 def run_student(student: Path, corpora: Path, out: Path) -> None:
@@ -73,7 +71,7 @@ def _write(
         evaluations[corpus] = _evaluation(split, _scheme(tagger, split), tag(corpus, split))
         log(f"{tagger}: {f1(evaluations[corpus].counts):.2f} F1 on {corpus}/test")
     weights = sum(tensor.numel() for tensor in read_weights(tagger).values())
-    write_examined(out, Examined(weights, _size(tagger), evaluations))
+    write_examined(out, Examined(weights, size_of(tagger), evaluations))
 
 
 def _evaluation(split: Split, scheme: Scheme, predicted: Tags) -> Evaluation:
@@ -109,9 +107,3 @@ def _scheme(tagger: Path, split: Split) -> Scheme:
             f"{about.scheme} and another tag set; what differs: {differing}; train the tagger again"
         )
     return about.scheme
-
-
-def _size(folder: Path) -> int:
-    """Bytes of the files that tagging needs."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in _NOT_PART)
-    return sum(path.stat().st_size for path in files)

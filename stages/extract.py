@@ -9,8 +9,9 @@ from pipeline.bench import Bench, produce
 from pipeline.closure import closure
 from pipeline.extraction import Extract, extract
 from pipeline.progress import progress
+from pipeline.tags import require_tags
 from pipeline.targets import part_name, read_emissions, read_tags, write_targets
-from pipeline.transitions import read_transitions
+from pipeline.transitions import read_description, read_transitions
 
 
 def run(read: Callable[[], Extract], teacher: Path, emissions: Path, out: Path) -> None:
@@ -28,10 +29,11 @@ def run(read: Callable[[], Extract], teacher: Path, emissions: Path, out: Path) 
 
 
 def _extract(settings: Extract, teacher: Path, emissions: Path, bench: Bench) -> None:
-    transitions = read_transitions(teacher)
+    transitions, known = read_transitions(teacher), read_description(teacher).tags
     parts = bench.kept / "parts"
     for folder in sorted({path.parent for path in emissions.rglob("part-*.parquet")}):
         name, tags = folder.relative_to(emissions), read_tags(folder)
+        require_tags(tags, folder, known, teacher, f"run `dvc repro score@{teacher.name}`")
         total = len(list(folder.glob("part-*.parquet")))
         with progress(total, f"extracting {name}", "parts") as advance:
             for number, rows in enumerate(read_emissions(folder)):

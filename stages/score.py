@@ -13,6 +13,7 @@ from pipeline.device import found_device
 from pipeline.encoders import load_teacher
 from pipeline.progress import log, progress
 from pipeline.scoring import Score, score_split, windowed
+from pipeline.tags import require_tags
 
 
 def run(
@@ -51,6 +52,7 @@ def _score(
     long = 0
     for path in paths:
         split = read_split(path)
+        require_tags(teacher.tags, folder, split.tag_set, path, "train the teacher again")
         name = f"{path.parent.name}/{path.stem}"
         with progress(len(split), f"scoring {name}", "sentences") as advance:
             score_split(

@@ -10,6 +10,7 @@ import torch
 from pipeline.artifacts import made_by, writing
 from pipeline.corpus import read_split
 from pipeline.encoders import load_teacher
+from pipeline.evaluation import size_of
 from pipeline.progress import log
 from pipeline.speed import measure
 from pipeline.students import load_student
@@ -57,7 +58,7 @@ def _figures(tagger: Tagger, folder: Path, sentences: list[list[str]]) -> dict[s
     return {
         **measure(tagger.tag, sentences).figures(),
         "parameters": tagger.weights,
-        "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        "bytes": size_of(folder),
     }
 
 

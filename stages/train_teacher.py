@@ -39,7 +39,7 @@ def run(read: Callable[[], Teacher], corpora: Path, lesson: Path, out: Path) -> 
         inputs=[lesson, *paths["train"], *paths["dev"]],
         code=closure(Path("stages/train_teacher.py"), Path(__file__).parents[1]),
         params=read,
-        body=lambda bench: _train(read(), *(_read(paths[k]) for k in ("train", "dev")), bench),
+        body=lambda bench: _train(read(), _read(paths["train"]), _read(paths["dev"]), bench),
     )
 
 

@@ -1,5 +1,6 @@
 """A whole limbeck project for tests: two tiny corpora, two teachers, two recipes, one seed."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,21 +22,21 @@ _WEIGHTS = ({"kind": "annealed", "start": 0, "end": 1}, {"kind": "annealed", "st
 
 
 def params() -> dict[str, Any]:
-    """The sections of its params.yaml."""
-    return {
+    """The sections of its params.yaml, for the caller to change."""
+    sections = {
         "prepare": {"raw": "data/raw", "scheme": "bioes", "held_out": 0.1, "seed": 1},
         "corpora": {name: _corpus(name) for name in CORPORA},
         "teachers": {name: {"encoder": _TINY, "training": _TRAINING} for name in CORPORA},
         "score": {"part": 20},
         "extract": {"k": 3},
-        "distill": dict(_TRAINING),
+        "distill": _TRAINING,
         "recipes": {
-            "gold": {"student": dict(_TINY), "objectives": [{"kind": "gold"}]},
+            "gold": {"student": _TINY, "objectives": [{"kind": "gold"}]},
             "posterior": {
-                "student": dict(_TINY),
+                "student": _TINY,
                 "objectives": [
-                    {"kind": "gold", "weight": dict(_WEIGHTS[0])},
-                    {"kind": "posterior", "weight": dict(_WEIGHTS[1])},
+                    {"kind": "gold", "weight": _WEIGHTS[0]},
+                    {"kind": "posterior", "weight": _WEIGHTS[1]},
                 ],
                 "transfer": "all",
             },
@@ -43,6 +44,7 @@ def params() -> dict[str, Any]:
         "grid": {"teachers": list(CORPORA), "recipes": ["gold", "posterior"], "seeds": [1]},
         "evaluate": {"samples": 100, "seed": 1},
     }
+    return json.loads(json.dumps(sections))  # nothing shared between two sections
 
 
 def _corpus(name: str) -> dict[str, Any]:
