@@ -139,6 +139,27 @@ def test_environment_variables_are_documented():
             assert f"| `{variable}` |" in text or f"`{variable}`" in text, variable
 
 
+def messages() -> Iterator[str]:
+    """Every text in the code, with … for what is put in at run time."""
+    for path in [*ROOT.glob("pipeline/*.py"), *ROOT.glob("stages/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(getattr(part, "value", "…") if isinstance(part, ast.Constant) else "…"
+                              for part in node.values)  # fmt: skip
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_messages_in_the_table_of_troubles_are_those_of_the_code():
+    table = PIPELINE.read_text().split("\n## Troubleshooting\n")[1]
+    told = re.findall(r"^\| (?:``([^|]*)``|`([^`|]*)`) \|", table, re.MULTILINE)
+    known = list(messages())
+    assert told
+    for message in (a or b for a, b in told):
+        parts = [re.escape(part.strip()) for part in message.split("…") if part.strip()]
+        assert any(re.search(".*".join(parts), text, re.DOTALL) for text in known), message
+
+
 # Parameters
 
 
@@ -275,6 +296,20 @@ CONTRACT = [
 @pytest.mark.parametrize("contract", CONTRACT, ids=lambda contract: contract.__name__)
 def test_the_objective_of_the_documentation_keeps_the_contract(examples, contract):
     contract(examples["Agreement"])
+
+
+def test_contracts_cover_their_unions():
+    from tests import test_encoders, test_formats, test_students
+
+    asked = {
+        test_objectives.Objective: set(test_objectives.OBJECTIVES),
+        test_students.Student: set(test_students.STUDENTS),
+        test_encoders.Encoder: {type(each) for each in test_encoders.kinds(Path("encoder"))},
+        test_formats.Format: {type(each) for each in test_formats.FORMATS},
+    }
+    for union, members in asked.items():
+        named = get_args(union)[0]
+        assert members == set(get_args(named) or [named])
 
 
 def test_the_objective_of_the_documentation_is_known_once_in_the_union(examples):

@@ -1,0 +1,87 @@
+"""Emissions are the teacher's, whatever the batches; a finished part is not made twice."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.networks import BiLSTM
+from pipeline.scoring import emissions, score_split, windowed
+from pipeline.students import new_student
+from pipeline.tagger import Tagger
+from pipeline.targets import part_name, read_emissions, read_tags
+from tests import toys
+
+WORDS = toys.sentences(23, 1)[0]
+
+
+@pytest.fixture
+def teacher() -> Tagger:
+    torch.manual_seed(0)
+    return new_student(BiLSTM(words=8, hidden=8), WORDS, toys.TAGS, "iob2", "crf")
+
+
+def scored(teacher: Tagger, folder: Path, *, batch_words=64, part=10) -> list[int]:
+    told: list[int] = []
+    score_split(teacher, WORDS, range(23), folder, part=part, batch_words=batch_words,
+                scored=told.append)  # fmt: skip
+    return told
+
+
+@pytest.mark.parametrize("batch_words", [1, 7, 40, 10_000])
+def test_batches_change_nothing(teacher: Tagger, batch_words: int):
+    offsets, found = emissions(teacher, WORDS, batch_words)
+    assert np.diff(offsets).tolist() == [len(words) for words in WORDS]
+    for n, words in enumerate(WORDS):
+        alone = teacher(teacher.encoder.inputs([words])).emissions[0].detach().numpy()
+        np.testing.assert_allclose(found[offsets[n] : offsets[n + 1]], alone, atol=1e-5)
+
+
+def test_parts_hold_all_sentences_in_order(teacher: Tagger, tmp_path: Path):
+    assert scored(teacher, tmp_path) == [10, 10, 3]
+    parts = list(read_emissions(tmp_path))
+    assert [len(part) for part in parts] == [10, 10, 3]
+    assert np.concatenate([part.sentence_ids for part in parts]).tolist() == list(range(23))
+    assert read_tags(tmp_path) == toys.TAGS
+
+
+def test_a_second_run_keeps_finished_parts(teacher: Tagger, tmp_path: Path):
+    scored(teacher, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    kept = (tmp_path / part_name(0)).stat().st_mtime_ns
+    (tmp_path / part_name(1)).unlink()
+    assert scored(teacher, tmp_path) == [10, 10, 3]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert (tmp_path / part_name(0)).stat().st_mtime_ns == kept
+
+
+def test_out_of_memory_halves_the_batch(teacher: Tagger, monkeypatch: pytest.MonkeyPatch):
+    _, expected = emissions(teacher, WORDS, 10_000)
+    forward, sizes = Tagger.forward, []
+
+    def short_of_memory(self, inputs):
+        sizes.append(len(inputs["lengths"]))
+        if sizes[-1] > 6:
+            raise torch.cuda.OutOfMemoryError
+        return forward(self, inputs)
+
+    monkeypatch.setattr(Tagger, "forward", short_of_memory)
+    _, found = emissions(teacher, WORDS, 10_000)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert max(sizes) == 23
+
+
+def test_one_sentence_that_does_not_fit_is_an_error(
+    teacher: Tagger, monkeypatch: pytest.MonkeyPatch
+):
+    def never(self, inputs):
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(Tagger, "forward", never)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        emissions(teacher, WORDS[:1], 10)
+
+
+def test_only_encoders_with_windows_have_windowed_sentences(teacher: Tagger):
+    assert windowed(teacher, [["word"] * 5000]) == 0
