@@ -63,10 +63,10 @@ def write_raw(folder: Path) -> None:
         place = folder / "data" / "raw" / corpus
         place.mkdir(parents=True, exist_ok=True)
         for offset, split in enumerate(("train", "dev", "test")):
-            words, tags = toys.sentences(60 if split == "train" else 20, 10 * number + offset)
+            words, tags = toys.sentences(30 if split == "train" else 12, 10 * number + offset)
             (place / f"{split}.conll").write_text(_columns(words, tags))
         # Told apart from all that is labelled, so that none is dropped as a leak.
-        words, _ = toys.sentences(30, 10 * number + 9)
+        words, _ = toys.sentences(12, 10 * number + 9)
         text = "".join(" ".join([f"{at}:", *row]) + "\n" for at, row in enumerate(words))
         (place / "transfer.txt").write_text(text)
 

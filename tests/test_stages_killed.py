@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import small_project
 
 HERE = Path(__file__).parent
 STEPS, STEPS_BETWEEN_CHECKPOINTS = 30, 5
@@ -312,3 +314,52 @@ def test_a_full_disk_says_so_and_spares_what_was_there(project):
     assert "disk is full" in output
     assert contents(model) == {"weights.txt": b"former"}
     assert project.litter() == []
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Project]:
+    """A whole small project, its teacher made to train for some seconds."""
+    environment = small_project.environment(tmp_path) | {"LIMBECK_CHECKPOINT_SECONDS": "0"}
+    folder = small_project.make_project(tmp_path / "real", environment)
+    sections = small_project.params()
+    sections["teachers"]["en"]["training"] |= {"epochs": 15, "batch_words": 16}
+    small_project.write_params(folder, sections)
+    command = "limbeck train_teacher en --corpora data/corpora --lesson data/lessons/en/learn.json"
+    out = "models/teachers/en"
+    project = Project(folder, [*command.split(), "--out", out], out, "", environment)
+    yield project
+    for run in project.started:
+        run.kill()
+        run.communicate()
+
+
+def trainer(folder: Path) -> int:
+    """The process that trains in a folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"train_teacher" in words and (process / "cwd").readlink() == folder:
+                return int(process.name)
+    raise AssertionError(f"nothing trains in {folder}")
+
+
+def test_a_killed_teacher_resumes_under_dvc_and_weighs_the_same(real):
+    stage = [*DVC, "repro", "train_teacher@en"]
+    run = real.start(*stage)
+    checkpoints = ".work/models-teachers-en/*/kept/checkpoint.safetensors"
+    wait_until(lambda: any(real.folder.glob(checkpoints)), seconds=60)
+    os.kill(trainer(real.folder), signal.SIGKILL)
+    assert run.wait(timeout=30) != 0
+    assert not (real.folder / real.out).exists()
+
+    again = real.start(*stage)
+    output, _ = again.communicate(timeout=60)
+    assert again.returncode == 0, output
+    assert "going on from step" in output
+    resumed = contents(real.folder / real.out)
+
+    whole = real.start(*real.command[:-1], "whole/en", LIMBECK_CHECKPOINT_SECONDS="1000")
+    output, _ = whole.communicate(timeout=60)
+    assert whole.returncode == 0, output
+    assert "going on" not in output
+    assert contents(real.folder / "whole" / "en") == resumed
