@@ -69,12 +69,6 @@ def read_examined(folder: Path) -> Examined:
         raise InputError(f"{folder}: expected whole files, found {error!r}; {remedy}") from None
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of the files of a tagger that tagging needs."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "curve.csv")
-    return sum(path.stat().st_size for path in files)
-
-
 def _scores(evaluation: Evaluation) -> dict[str, float | int]:
     """In percent, strict, over all labels; not rounded."""
     total = evaluation.counts.sums().sum(axis=0)

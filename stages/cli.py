@@ -95,9 +95,9 @@ def evaluate_teacher(
     teacher: Folder, emissions: Folder, corpora: Folder, lesson: Folder, out: Out
 ) -> None:
     """Count what a teacher gets right on its corpora's test splits, from stored emissions."""
-    from stages import evaluate as stage
+    from stages import evaluate_teacher as stage
 
-    stage.run_teacher(teacher, emissions, corpora, lesson, out)
+    stage.run(teacher, emissions, corpora, lesson, out)
 
 
 @app.command()
@@ -105,7 +105,7 @@ def evaluate(student: Folder, corpora: Folder, out: Out) -> None:
     """Count what a student gets right on every test split."""
     from stages import evaluate as stage
 
-    stage.run_student(student, corpora, out)
+    stage.run(student, corpora, out)
 
 
 @app.command()

@@ -1,7 +1,5 @@
 """`limbeck prepare`: raw corpora in any format become tables in one scheme, with one tag set.
 
-    limbeck prepare data/corpora data/lessons
-
 Beside the tables it writes, for each teacher, what it learns from and what it labels, as hashes:
 a teacher depends on these small files, so that a change to another teacher's corpus is not its own.
 """

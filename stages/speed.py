@@ -10,7 +10,7 @@ import torch
 from pipeline.artifacts import made_by, writing
 from pipeline.corpus import read_split
 from pipeline.encoders import load_teacher
-from pipeline.evaluation import size_of
+from pipeline.examination import size_of
 from pipeline.progress import log
 from pipeline.speed import measure
 from pipeline.students import load_student

@@ -13,7 +13,7 @@ from pipeline.metrics import count, f1
 from pipeline.networks import BiLSTM
 from pipeline.scoring import score_split
 from pipeline.students import load_student, new_student, save_student
-from stages import evaluate
+from stages import evaluate, evaluate_teacher
 
 TINY = BiLSTM(words=4, characters=4, hidden=4, layers=1)
 
@@ -43,7 +43,7 @@ def scored(project, corpus="en"):
 
 
 def run_teacher(project):
-    evaluate.run_teacher(
+    evaluate_teacher.run(
         project / "models" / "gold" / "1",
         project / "emissions",
         project / "corpora",
@@ -53,7 +53,7 @@ def run_teacher(project):
 
 
 def run_student(project):
-    evaluate.run_student(project / "models" / "gold" / "1", project / "corpora", project / "out")
+    evaluate.run(project / "models" / "gold" / "1", project / "corpora", project / "out")
 
 
 def test_a_student_is_asked_about_every_test_split(project):
@@ -123,4 +123,4 @@ def test_missing_inputs_are_named_with_the_stage_that_makes_them(project):
     with pytest.raises(InputError, match="score@1"):
         run_teacher(project)
     with pytest.raises(InputError, match="distill@top_wk-2"):
-        evaluate.run_student(project / "top_wk" / "2", project / "corpora", project / "out")
+        evaluate.run(project / "top_wk" / "2", project / "corpora", project / "out")
