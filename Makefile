@@ -13,7 +13,7 @@ test: $(BIN)/installed
 	ruff format --check .
 	ruff check .
 	pyright
-	pytest -n auto --dist loadgroup
+	pytest -n auto --dist loadfile
 
 $(BIN)/installed: pyproject.toml constraints.txt weights.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "limbeck needs Python 3.11 or later: make PYTHON=python3.11")'

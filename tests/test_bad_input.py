@@ -20,8 +20,6 @@ from small_project import params, write_params
 from pipeline.corpus import read_split, write_split
 from stages import cli
 
-pytestmark = pytest.mark.xdist_group("bad input")
-
 COMMANDS = {
     "prepare": "--out data/corpora --lessons data/lessons",
     "train_teacher": "en --corpora data/corpora --lesson data/lessons/en/learn.json "
