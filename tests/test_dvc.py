@@ -172,8 +172,8 @@ def test_a_parameter_reruns_what_reads_it_and_what_follows(project, edit, change
     ],
 )
 def test_code_reruns_the_stages_that_import_it_and_what_follows(project, file, changed, rerun):
-    with (project.folder / file).open("a") as code:
-        code.write("\n# edited\n")
+    path = project.folder / file
+    path.write_text(path.read_text() + "\n# edited\n")
     assert project.changed() == changed
     assert project.rerun() == rerun
 
