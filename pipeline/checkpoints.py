@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline.artifacts import writing
+from pipeline.running.artifacts import writing
 
 Weights = Mapping[str, Tensor]
 

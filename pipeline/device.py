@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from pipeline.progress import log
+from pipeline.running.progress import log
 
 
 def found_device() -> torch.device:

@@ -7,7 +7,7 @@ from pipeline.corpus import Split, read_split
 from pipeline.errors import InputError
 from pipeline.evaluation import Evaluation, Examined
 from pipeline.metrics import Tags, count, f1
-from pipeline.progress import log
+from pipeline.running.progress import log
 from pipeline.tags import Scheme
 from pipeline.transitions import read_description, read_weights
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from pipeline import forward_backward, log_space
+from pipeline.kernels import forward_backward, log_space
 
 SCORES = ("emissions", "transitions", "start", "end")
 

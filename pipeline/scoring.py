@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from pipeline.artifacts import writing
 from pipeline.batching import in_order
 from pipeline.config import settings
+from pipeline.running.artifacts import writing
 from pipeline.tagger import Sentences, Tagger
 from pipeline.targets import PART, Emissions, part_name, write_emissions
 

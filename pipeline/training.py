@@ -25,7 +25,7 @@ from pipeline.checkpoints import Checkpoint
 from pipeline.config import settings
 from pipeline.errors import InputError
 from pipeline.lattice import Lattice
-from pipeline.progress import log, progress
+from pipeline.running.progress import log, progress
 from pipeline.tagger import Sentences, Tagger
 
 Rate: TypeAlias = Annotated[float, Field(gt=0)]
@@ -200,7 +200,7 @@ class _Run:
     def _refuse_overflow(self, losses: Tensor) -> None:
         if not torch.isfinite(losses).all():
             raise InputError(
-                f"training: the loss became {float(losses.sum())} in epoch "
+                f"training: the loss became {float(losses.detach().sum())} in epoch "
                 f"{self.progress.epoch + 1}, step {self.progress.steps + 1}; expected a number: "
                 "lower learning_rate or clip, or raise warm_up"
             )

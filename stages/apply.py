@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.artifacts import writing
 from pipeline.overlay import overlaid
-from pipeline.progress import log
+from pipeline.running.artifacts import writing
+from pipeline.running.progress import log
 
 
 def run(experiment: Path, params: Path, check: Callable[[Path], object]) -> None:

@@ -15,13 +15,20 @@ from rich.table import Table
 
 from pipeline.config import parse, plain
 from pipeline.errors import InputError
-from pipeline.formats import Format, guess
-from pipeline.refusals import refuse
-from pipeline.rows import Rows, rows_of
-from pipeline.sources import Corpus, Prepare, data_files, detected_scheme, read_corpora, read_source
-from pipeline.splits import join
-from pipeline.survey import FileSurvey, Overlap, overlaps, survey, survey_file
-from pipeline.tables import corpora_tables, file_tables
+from pipeline.raw.formats import Format, guess
+from pipeline.raw.refusals import refuse
+from pipeline.raw.rows import Rows, rows_of
+from pipeline.raw.sources import (
+    Corpus,
+    Prepare,
+    data_files,
+    detected_scheme,
+    read_corpora,
+    read_source,
+)
+from pipeline.raw.splits import join
+from pipeline.raw.survey import FileSurvey, Overlap, overlaps, survey, survey_file
+from pipeline.raw.tables import corpora_tables, file_tables
 from pipeline.tags import Scheme
 
 _WIDTH_OF_A_FILE = 160

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Optional
 import typer
 
 from pipeline.errors import InputError
-from pipeline.lifeline import die_with_parent
-from pipeline.progress import show_log
+from pipeline.running.lifeline import die_with_parent
+from pipeline.running.progress import show_log
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import made_by, writing
-from pipeline.comparison import Lineup, Results, standings, summary
 from pipeline.config import plain
-from pipeline.contrasts import contrasts
 from pipeline.corpus import Split, read_split, split_path
 from pipeline.errors import InputError
 from pipeline.evaluation import Examined, read_examined
-from pipeline.findings import (
+from pipeline.reporting.comparison import Lineup, Results, standings, summary
+from pipeline.reporting.contrasts import contrasts
+from pipeline.reporting.findings import (
     Checked,
     Curve,
     Findings,
@@ -23,8 +22,9 @@ from pipeline.findings import (
     label_rows,
     scatter_rows,
 )
-from pipeline.progress import log
-from pipeline.report import report
+from pipeline.reporting.report import report
+from pipeline.running.artifacts import made_by, writing
+from pipeline.running.progress import log
 from pipeline.significance import Evaluate
 
 _SENTENCES_SHOWN = 6  # each way

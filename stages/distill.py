@@ -9,9 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.artifacts import made_by
-from pipeline.bench import Bench, produce
-from pipeline.closure import closure
 from pipeline.corpus import read_split, split_path
 from pipeline.device import found_device
 from pipeline.errors import InputError
@@ -19,8 +16,11 @@ from pipeline.examples import Examples, write_examples
 from pipeline.lattice import Lattice
 from pipeline.lessons import development_f1
 from pipeline.objectives import Gold, Targets, total
-from pipeline.progress import log
 from pipeline.recipes import Recipe
+from pipeline.running.artifacts import made_by
+from pipeline.running.bench import Bench, produce
+from pipeline.running.closure import closure
+from pipeline.running.progress import log
 from pipeline.students import new_student, save_student
 from pipeline.tags import require_tags
 from pipeline.targets import read_tags, read_targets

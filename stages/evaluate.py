@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from pipeline.artifacts import made_by
-from pipeline.bench import Bench, produce
-from pipeline.closure import closure
 from pipeline.device import found_device
 from pipeline.evaluation import write_examined
 from pipeline.examination import examine
+from pipeline.running.artifacts import made_by
+from pipeline.running.bench import Bench, produce
+from pipeline.running.closure import closure
 from pipeline.students import load_student
 
 

@@ -6,14 +6,14 @@ Its answers are read from the emissions that `score` stored: no forward pass run
 import json
 from pathlib import Path
 
-from pipeline.artifacts import made_by
-from pipeline.bench import Bench, produce
-from pipeline.closure import closure
 from pipeline.corpus import Split, split_path
 from pipeline.errors import InputError
 from pipeline.evaluation import write_examined
 from pipeline.examination import examine
 from pipeline.extraction import best_paths
+from pipeline.running.artifacts import made_by
+from pipeline.running.bench import Bench, produce
+from pipeline.running.closure import closure
 from pipeline.targets import read_emissions
 from pipeline.transitions import Transitions, read_description, read_transitions
 

@@ -4,11 +4,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.artifacts import made_by, writing
-from pipeline.bench import Bench, produce
-from pipeline.closure import closure
 from pipeline.extraction import Extract, extract
-from pipeline.progress import progress
+from pipeline.running.artifacts import made_by, writing
+from pipeline.running.bench import Bench, produce
+from pipeline.running.closure import closure
+from pipeline.running.progress import progress
 from pipeline.tags import require_tags
 from pipeline.targets import part_name, read_emissions, read_tags, write_targets
 from pipeline.transitions import read_description, read_transitions

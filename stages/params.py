@@ -5,10 +5,10 @@ from pathlib import Path
 from pipeline.config import parse, read_yaml, settings
 from pipeline.errors import InputError
 from pipeline.extraction import Extract
+from pipeline.raw.sources import Corpus, Prepare
 from pipeline.recipes import Recipe
 from pipeline.scoring import Score
 from pipeline.significance import Evaluate
-from pipeline.sources import Corpus, Prepare
 from pipeline.teachers import Teacher
 from pipeline.training import Training
 

@@ -10,15 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.artifacts import writing
 from pipeline.corpus import split_path, write_split
-from pipeline.progress import log
-from pipeline.refusals import refuse
-from pipeline.rows import Rows
-from pipeline.snapshots import Snapshot
-from pipeline.sources import Corpus, Prepare, read_corpora
-from pipeline.splits import Joint, join
-from pipeline.survey import CorpusSurvey, Survey, survey
+from pipeline.raw.refusals import refuse
+from pipeline.raw.rows import Rows
+from pipeline.raw.sources import Corpus, Prepare, read_corpora
+from pipeline.raw.splits import Joint, join
+from pipeline.raw.survey import CorpusSurvey, Survey, survey
+from pipeline.running.artifacts import writing
+from pipeline.running.progress import log
+from pipeline.running.snapshots import Snapshot
 from pipeline.tags import tags_of
 
 _LEARNED = ("train", "dev")

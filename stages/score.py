@@ -5,13 +5,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.artifacts import made_by
-from pipeline.bench import Bench, produce
-from pipeline.closure import closure
 from pipeline.corpus import SPLITS, read_split, split_path
 from pipeline.device import found_device
 from pipeline.encoders import load_teacher
-from pipeline.progress import log, progress
+from pipeline.running.artifacts import made_by
+from pipeline.running.bench import Bench, produce
+from pipeline.running.closure import closure
+from pipeline.running.progress import log, progress
 from pipeline.scoring import Score, score_split, windowed
 from pipeline.tags import require_tags
 

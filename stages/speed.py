@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from pipeline.artifacts import made_by, writing
 from pipeline.corpus import read_split
 from pipeline.encoders import load_teacher
 from pipeline.examination import size_of
-from pipeline.progress import log
+from pipeline.running.artifacts import made_by, writing
+from pipeline.running.progress import log
 from pipeline.speed import measure
 from pipeline.students import load_student
 from pipeline.tagger import Tagger

@@ -12,9 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.artifacts import made_by
 from pipeline.errors import InputError
-from pipeline.wording import NONE, number, plus_minus, probability, share, size
+from pipeline.reporting.wording import NONE, number, plus_minus, probability, share, size
+from pipeline.running.artifacts import made_by
 
 _WIDTH = 100  # columns where there is no terminal
 _HEADS = (

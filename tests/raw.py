@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.config import parse
-from pipeline.sources import Corpus, Prepare
+from pipeline.raw.sources import Corpus, Prepare
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "corpora"
 REASON = "the shared corpora do not lie beside this tree"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from toys import sentences
 
-from pipeline.comparison import Lineup
 from pipeline.corpus import read_split, write_split
 from pipeline.evaluation import Evaluation, Examined, write_examined
 from pipeline.metrics import count
+from pipeline.reporting.comparison import Lineup
 from pipeline.tags import tag_set
 
 LABELS = ("PER", "LOC", "ORG", "MISC")

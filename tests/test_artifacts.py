@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.artifacts import made_by, writing
 from pipeline.errors import InputError
+from pipeline.running.artifacts import made_by, writing
 
 KILLED_WHILE_WRITING = """
 import sys, time
 from pathlib import Path
-from pipeline.artifacts import writing
+from pipeline.running.artifacts import writing
 with writing(Path(sys.argv[1])) as partial:
     partial.write_text("half of")
     print("amid", flush=True)
@@ -105,7 +105,7 @@ def test_a_reader_never_finds_less_than_a_whole_folder(tmp_path):
 
 
 def test_where_names_cannot_be_swapped_the_folder_is_replaced_all_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.artifacts.ctypes.CDLL", lambda name: object())
+    monkeypatch.setattr("pipeline.running.artifacts.ctypes.CDLL", lambda name: object())
     make_folder(tmp_path / "out", "former")
     with writing(tmp_path / "out") as partial:
         make_folder(partial, "new")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.artifacts import try_lock, writing
-from pipeline.bench import Bench, produce
 from pipeline.errors import InputError
+from pipeline.running.artifacts import try_lock, writing
+from pipeline.running.bench import Bench, produce
 
 
 class Interrupted(Exception):
@@ -130,7 +130,7 @@ def test_a_copy_of_the_project_shares_the_work_through_dvc_root(stage, tmp_path,
 def test_nothing_is_published_when_anything_changed_meanwhile(stage, edit, settled, monkeypatch):
     if settled:  # as if the inputs were a minute old: then an equal stat stands for equal content
         clock = time.time_ns
-        monkeypatch.setattr("pipeline.snapshots.time.time_ns", lambda: clock() + 60 * 10**9)
+        monkeypatch.setattr("pipeline.running.snapshots.time.time_ns", lambda: clock() + 60 * 10**9)
         time.sleep(0.02)  # past the tick of the file system's clock
     stage.out.parent.mkdir()
     stage.out.write_text("former")

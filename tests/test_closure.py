@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.closure import NEVER_PART, closure
+from pipeline.running.closure import closure, is_beside
 
 ROOT = Path(__file__).parents[1]
 TREE = {
@@ -18,7 +18,7 @@ TREE = {
     "pipeline/deep/gpu.py": "",
     "pipeline/busy/__init__.py": "from pipeline import tags\n",
     "pipeline/busy/bee.py": "",
-    "pipeline/progress.py": "",
+    "pipeline/running/progress.py": "",
     "pipeline/ring.py": "import pipeline.stone\n",
     "pipeline/stone.py": "import pipeline.ring\n",
     "stages/__init__.py": '"""Only words."""',
@@ -66,7 +66,11 @@ def imports(root: Path, source: str) -> set[str]:
             {"pipeline/busy/__init__.py", "pipeline/busy/bee.py", "pipeline/tags.py"},
         ),
         ("import pipeline.ring", {"pipeline/ring.py", "pipeline/stone.py"}),
-        ("from stages import params\nfrom stages.cli import main\nimport pipeline.progress", set()),
+        (
+            "from stages import params\nfrom stages.cli import main\n"
+            "import pipeline.running.progress",
+            set(),
+        ),
         ("from pipeline.nowhere import thing", set()),
     ],
 )
@@ -91,11 +95,12 @@ def test_relative_roots_give_relative_paths(tmp_path, monkeypatch):
 @pytest.mark.parametrize("module", ["extraction", "corpus"])
 def test_what_python_imports_is_in_the_closure(module):
     """On the project itself: all that an import really loads was found in the source."""
-    script = f"import sys, pipeline.{module}; print(*[n for n in sys.modules if '.' in n])"
+    modules = "[name for name, module in sys.modules.items() if not hasattr(module, '__path__')]"
+    script = f"import sys, pipeline.{module}; print(*{modules})"
     run = [sys.executable, "-c", script]
     loaded = subprocess.run(
         run, cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     names = {f"{name.replace('.', '/')}.py" for name in loaded if name.startswith("pipeline.")}
     found = {path.as_posix() for path in closure(Path(f"pipeline/{module}.py"), ROOT)}
-    assert {str(ROOT / name) for name in names - {*NEVER_PART}} <= found
+    assert {str(ROOT / name) for name in names if not is_beside(Path(name))} <= found

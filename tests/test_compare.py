@@ -11,12 +11,12 @@ from statistics import fmean, stdev
 import pytest
 from rivals import LINEUP, write_rivals
 
-from pipeline.comparison import Lineup, Results, standings, summary
 from pipeline.corpus import read_split, write_split
 from pipeline.errors import InputError
 from pipeline.evaluation import Evaluation, Examined, read_examined, write_examined
-from pipeline.findings import Checked, best_recipe
 from pipeline.metrics import count, f1
+from pipeline.reporting.comparison import Lineup, Results, standings, summary
+from pipeline.reporting.findings import Checked, best_recipe
 from pipeline.significance import Evaluate
 from stages import compare, table
 

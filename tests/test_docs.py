@@ -77,10 +77,10 @@ def first_line(path: Path) -> str:
 def test_the_tree_of_modules_is_that_of_the_files():
     """Groups and their order are free; each module stands in one, with its first line."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    shown = set(re.findall(r"^((?:pipeline|stages)/\w+\.py +\S.*)$", text, re.MULTILINE))
-    files = sorted([*ROOT.glob("pipeline/*.py"), *ROOT.glob("stages/*.py")])
+    shown = set(re.findall(r"^((?:pipeline|stages)/[\w/]+\.py +\S.*)$", text, re.MULTILINE))
+    files = sorted([*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("stages/*.py")])
     files = [path for path in files if path.name != "__init__.py"]
-    expected = {f"{name_of(path):<29}{first_line(path)}" for path in files}
+    expected = {f"{name_of(path):<39}{first_line(path)}" for path in files}
     paste = "\n".join(sorted(expected - shown))
     remove = "\n".join(sorted(shown - expected))
     assert shown == expected, f"CONTRIBUTING.md lacks\n{paste}\nand should not have\n{remove}"
@@ -132,7 +132,7 @@ def test_commands_and_their_options_exist(line: str):
 
 def test_environment_variables_are_documented():
     text = PIPELINE.read_text()
-    for path in [*ROOT.glob("pipeline/*.py"), *ROOT.glob("stages/*.py")]:
+    for path in [*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("stages/*.py")]:
         read = path.read_text()
         named = re.findall(r"environ(?:\.get\(|\[)\"(\w+)\"|\"(\w+)\" (?:not )?in os.environ", read)
         for variable in (a or b for a, b in named):
@@ -141,7 +141,7 @@ def test_environment_variables_are_documented():
 
 def messages() -> Iterator[str]:
     """Every text in the code, with … for what is put in at run time."""
-    for path in [*ROOT.glob("pipeline/*.py"), *ROOT.glob("stages/*.py")]:
+    for path in [*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("stages/*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
                 yield "".join(getattr(part, "value", "…") if isinstance(part, ast.Constant) else "…"

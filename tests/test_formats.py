@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import parse, plain
 from pipeline.errors import InputError
-from pipeline.formats import (
+from pipeline.raw.formats import (
     Conll,
     ConllU,
     Format,

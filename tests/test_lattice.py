@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from makers import NAMES, gradients, lattice, lattices, leaves
 from torch.testing import assert_close
 
-from pipeline import forward_backward, log_space
 from pipeline.decoding import k_best
+from pipeline.kernels import forward_backward, log_space
 from pipeline.lattice import (
     Lattice,
     entropy,

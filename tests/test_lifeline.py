@@ -17,14 +17,14 @@ subprocess.run(child, env={"DVC_STAGE": "train", "PYTHONPATH": sys.argv[2]})
 # PyDLL keeps the interpreter's lock during the call, as a long kernel in an extension may.
 DEAF_CHILD = """
 import ctypes
-from pipeline.lifeline import die_with_parent
+from pipeline.running.lifeline import die_with_parent
 die_with_parent()
 print("ready", flush=True)
 ctypes.PyDLL(None).sleep(20)
 """
 CHILD_BY_HAND = """
 import os
-from pipeline.lifeline import die_with_parent
+from pipeline.running.lifeline import die_with_parent
 del os.environ["DVC_STAGE"]
 die_with_parent()
 print("ready", flush=True)

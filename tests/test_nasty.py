@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.detection import detect
 from pipeline.errors import InputError
-from pipeline.formats import Conll, ConllU, guess
+from pipeline.raw.detection import detect
+from pipeline.raw.formats import Conll, ConllU, guess
 from pipeline.tags import spans_of, violations
 
 NASTY = Path(__file__).parents[1].parent / "shared" / "nasty"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from pipeline import progress as module
-from pipeline.progress import log, progress, show_log
+from pipeline.running import progress as module
+from pipeline.running.progress import log, progress, show_log
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_log_file_gets_plain_lines(capsys):
 @pytest.mark.usefixtures("shown")
 def test_lines_come_now_and_then(capsys, monkeypatch):
     clock = iter(range(0, 1000, 4))  # four seconds from one look to the next
-    monkeypatch.setattr("pipeline.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("pipeline.running.progress.time.monotonic", lambda: next(clock))
     work()
     lines = capsys.readouterr().err.splitlines()
     assert 2 <= len(lines) <= 4

@@ -10,11 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rivals import LINEUP, TAGS, write_rivals
 
-from pipeline.comparison import Lineup
 from pipeline.corpus import read_split, write_split
-from pipeline.pictures import COLOURS, Scale, Series, around, bars, legend, lines, scatter, strip
+from pipeline.reporting.comparison import Lineup
+from pipeline.reporting.pictures import (
+    COLOURS,
+    Scale,
+    Series,
+    around,
+    bars,
+    legend,
+    lines,
+    scatter,
+    strip,
+)
+from pipeline.reporting.wording import number, percent, plus_minus, probability, share, signed, size
 from pipeline.significance import Evaluate
-from pipeline.wording import number, percent, plus_minus, probability, share, signed, size
 from stages import compare
 
 

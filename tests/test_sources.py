@@ -5,7 +5,7 @@ from raw import conll, corpora, text
 
 from pipeline.config import parse
 from pipeline.errors import InputError
-from pipeline.sources import Corpus, data_files, files_of, read_corpora
+from pipeline.raw.sources import Corpus, data_files, files_of, read_corpora
 
 LABELLED = ("Ada/B-PER ran/O", "To/O Oslo/B-LOC")
 

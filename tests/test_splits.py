@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raw import conll, corpora, prepare, text
 
-from pipeline.detection import Detected
 from pipeline.errors import InputError
-from pipeline.holdout import hold_out
-from pipeline.refusals import refuse
-from pipeline.rows import rows_of
-from pipeline.sentences import Sentence
-from pipeline.sources import read_corpora
-from pipeline.splits import join
+from pipeline.raw.detection import Detected
+from pipeline.raw.holdout import hold_out
+from pipeline.raw.refusals import refuse
+from pipeline.raw.rows import rows_of
+from pipeline.raw.sentences import Sentence
+from pipeline.raw.sources import read_corpora
+from pipeline.raw.splits import join
 
 
 def rows(sentences):

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from raw import REASON, SHARED, conll, corpora, prepare, text
 
-from pipeline.census import census, is_invisible
-from pipeline.detection import Detected, detect
 from pipeline.errors import InputError
-from pipeline.formats import guess
-from pipeline.rows import rows_of
-from pipeline.sentences import Sentence
-from pipeline.survey import overlaps
+from pipeline.raw.census import census, is_invisible
+from pipeline.raw.detection import Detected, detect
+from pipeline.raw.formats import guess
+from pipeline.raw.rows import rows_of
+from pipeline.raw.sentences import Sentence
+from pipeline.raw.survey import overlaps
 from stages.check import run_files, run_parameters
 
 ROOT = Path(__file__).parents[1]

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from seqeval.scheme import BILOU, IOB2, IOBES, Tokens
 
 from pipeline import tags as module
-from pipeline.detection import detect
-from pipeline.formats import guess
+from pipeline.raw.detection import detect
+from pipeline.raw.formats import guess
 from pipeline.tags import (
     NamedScheme,
     Span,

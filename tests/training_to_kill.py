@@ -13,10 +13,10 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline.artifacts import writing
-from pipeline.bench import Bench, produce
 from pipeline.errors import InputError
-from pipeline.progress import log, show_log
+from pipeline.running.artifacts import writing
+from pipeline.running.bench import Bench, produce
+from pipeline.running.progress import log, show_log
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from pipeline.config import settings
 from pipeline.errors import InputError
-from pipeline.sentences import Sentence, numbered_lines
+from pipeline.raw.sentences import Sentence, numbered_lines
+from pipeline.raw.text import words_with_offsets
 from pipeline.tags import Span, tags_of
-from pipeline.text import words_with_offsets
 
 
 @settings

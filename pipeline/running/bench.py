@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from pipeline.artifacts import space_for, try_lock, writing
 from pipeline.errors import InputError
-from pipeline.lifeline import die_with_parent, unwinding
-from pipeline.progress import log
-from pipeline.snapshots import Snapshot, digest_of, name_of, require
+from pipeline.running.artifacts import space_for, try_lock, writing
+from pipeline.running.lifeline import die_with_parent, unwinding
+from pipeline.running.progress import log
+from pipeline.running.snapshots import Snapshot, digest_of, name_of, require
 
 _INTERRUPTED_RUNS_KEPT = 3
 # DVC moves a fresh result into its cache and links it back; whoever adopts it looks again.

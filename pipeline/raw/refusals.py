@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.errors import InputError
-from pipeline.sources import Prepare, Reading
-from pipeline.splits import EVALUATED, Joint, Unseen, each_row
+from pipeline.raw.sources import Prepare, Reading
+from pipeline.raw.splits import EVALUATED, Joint, Unseen, each_row
 
 _PLACES_SHOWN = 3
 

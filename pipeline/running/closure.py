@@ -7,17 +7,7 @@ from pathlib import Path
 _PACKAGES = ("pipeline", "stages")
 # No result depends on these. They pick and start a stage (what they hand it is in its settings,
 # which DVC watches as params), or say how a run goes on, is kept whole, and ends.
-NEVER_PART = (
-    "stages/cli.py",
-    "stages/params.py",
-    "pipeline/artifacts.py",
-    "pipeline/bench.py",
-    "pipeline/closure.py",
-    "pipeline/errors.py",
-    "pipeline/lifeline.py",
-    "pipeline/progress.py",
-    "pipeline/snapshots.py",
-)
+NEVER_PART = ("stages/cli.py", "stages/params.py", "pipeline/errors.py", "pipeline/running/")
 
 
 def closure(module: Path, root: Path) -> list[Path]:
@@ -35,6 +25,11 @@ def closure(module: Path, root: Path) -> list[Path]:
             found.add(path)
         waiting |= set(_imported(tree, path, root)) - found
     return sorted(found)
+
+
+def is_beside(path: Path) -> bool:
+    """Whether no result depends on a file, given relative to the project."""
+    return path.as_posix().startswith(NEVER_PART)
 
 
 def _imported(tree: ast.AST, path: Path, root: Path) -> Iterator[Path]:
@@ -74,7 +69,7 @@ def _files(name: tuple[str, ...], root: Path) -> Iterator[Path]:
     for length in range(1, len(name) + 1):
         stem = root.joinpath(*name[:length])
         for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-            if path.is_file() and path.relative_to(root).as_posix() not in NEVER_PART:
+            if path.is_file() and not is_beside(path.relative_to(root)):
                 yield path
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.census import Census, census
 from pipeline.config import plain
-from pipeline.detection import Detected
-from pipeline.rows import Rows
-from pipeline.sources import Corpus, Reading, Source
-from pipeline.splits import Joint, Unseen
+from pipeline.raw.census import Census, census
+from pipeline.raw.detection import Detected
+from pipeline.raw.rows import Rows
+from pipeline.raw.sources import Corpus, Reading, Source
+from pipeline.raw.splits import Joint, Unseen
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pipeline.config import settings
 from pipeline.errors import InputError
-from pipeline.sentences import Sentence, numbered_lines
+from pipeline.raw.sentences import Sentence, numbered_lines
 
 Row = tuple[int, str]
 """A line and its number."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pipeline.rows import Row, Rows
+from pipeline.raw.rows import Row, Rows
 
 _FIRST_FEW = 3
 _LENGTHS = (1, 5, 10, 20, 50, 100, 200)  # upper bounds of the histogram, in words

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from pipeline.columns import Conll, ConllU, blocks, global_columns
-from pipeline.detection import detect
 from pipeline.errors import InputError
-from pipeline.hub import Hub
-from pipeline.records import JsonLines, ParquetTable
-from pipeline.sentences import Sentence, numbered_lines
-from pipeline.text import PlainText, words_with_offsets
+from pipeline.raw.columns import Conll, ConllU, blocks, global_columns
+from pipeline.raw.detection import detect
+from pipeline.raw.hub import Hub
+from pipeline.raw.records import JsonLines, ParquetTable
+from pipeline.raw.sentences import Sentence, numbered_lines
+from pipeline.raw.text import PlainText, words_with_offsets
 
 __all__ = [
     "Conll",

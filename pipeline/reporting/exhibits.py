@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from html import escape
 from statistics import fmean
 
-from pipeline.comparison import label_f1, reference
-from pipeline.findings import Curve, Findings
-from pipeline.pictures import Point, Series, bars, legend, lines, scatter, strip
-from pipeline.wording import percent
+from pipeline.reporting.comparison import label_f1, reference
+from pipeline.reporting.findings import Curve, Findings
+from pipeline.reporting.pictures import Point, Series, bars, legend, lines, scatter, strip
+from pipeline.reporting.wording import percent
 
 _TEACHER = 0  # its colour
 

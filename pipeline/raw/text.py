@@ -21,7 +21,7 @@ from functools import cache
 from typing import Literal
 
 from pipeline.config import settings
-from pipeline.sentences import Sentence, numbered_lines
+from pipeline.raw.sentences import Sentence, numbered_lines
 
 
 @settings

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from pipeline.config import settings
 from pipeline.corpus import SPLITS
-from pipeline.detection import Detected, detect
 from pipeline.errors import InputError
-from pipeline.formats import Format, Hub, Sentence, guess
+from pipeline.raw.detection import Detected, detect
+from pipeline.raw.formats import Format, Hub, Sentence, guess
 from pipeline.tags import NamedScheme, Scheme
 
 _COLUMN_FILES = (".conll", ".conllu", ".conllup", ".iob", ".iob2", ".bio", ".bioes", ".tsv")

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from pipeline.contrasts import Contrast, Contrasts
-from pipeline.findings import Findings
+from pipeline.reporting.contrasts import Contrast, Contrasts
+from pipeline.reporting.findings import Findings
 from pipeline.tags import Span
 
 

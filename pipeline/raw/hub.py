@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from pipeline.config import settings
 from pipeline.errors import InputError
-from pipeline.records import named, sentence_of
-from pipeline.sentences import Sentence
+from pipeline.raw.records import named, sentence_of
+from pipeline.raw.sentences import Sentence
 
 
 @settings

@@ -5,7 +5,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline.rows import Row, Rows
+from pipeline.raw.rows import Row, Rows
 
 
 def hold_out(rows: Rows, share: float, seed: int) -> tuple[list[Row], list[Row]]:

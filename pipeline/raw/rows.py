@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from pipeline.detection import Detected
-from pipeline.formats import Sentence
+from pipeline.raw.detection import Detected
+from pipeline.raw.formats import Sentence
 from pipeline.tags import Span, repair, spans_of, violations
 
 

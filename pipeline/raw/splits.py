@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.errors import InputError
-from pipeline.holdout import hold_out
-from pipeline.rows import Row, Rows, rows_of
-from pipeline.sources import Corpus, Prepare, Reading
+from pipeline.raw.holdout import hold_out
+from pipeline.raw.rows import Row, Rows, rows_of
+from pipeline.raw.sources import Corpus, Prepare, Reading
 from pipeline.tags import tag_set
 
 EVALUATED = ("dev", "test")

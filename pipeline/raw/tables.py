@@ -6,8 +6,8 @@ from pathlib import PurePath
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.census import Census, Places
-from pipeline.survey import File, FileSurvey, Overlap, Survey, Tagging
+from pipeline.raw.census import Census, Places
+from pipeline.raw.survey import File, FileSurvey, Overlap, Survey, Tagging
 
 
 def corpora_tables(survey: Survey) -> Iterator[Table]:

@@ -11,12 +11,21 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.comparison import Standing, spread, teacher_f1
-from pipeline.exhibits import curves_figure, labels_figure, scatter_figure, seeds_figure
-from pipeline.findings import Findings
-from pipeline.passages import sentences
-from pipeline.stylesheet import STYLESHEET
-from pipeline.wording import NONE, number, percent, plus_minus, probability, share, signed, size
+from pipeline.reporting.comparison import Standing, spread, teacher_f1
+from pipeline.reporting.exhibits import curves_figure, labels_figure, scatter_figure, seeds_figure
+from pipeline.reporting.findings import Findings
+from pipeline.reporting.passages import sentences
+from pipeline.reporting.stylesheet import STYLESHEET
+from pipeline.reporting.wording import (
+    NONE,
+    number,
+    percent,
+    plus_minus,
+    probability,
+    share,
+    signed,
+    size,
+)
 
 
 def report(found: Findings) -> str:

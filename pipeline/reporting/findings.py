@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from pipeline.comparison import Results, Standing, label_f1, reference
-from pipeline.contrasts import Contrasts
-from pipeline.pictures import COLOURS
+from pipeline.reporting.comparison import Results, Standing, label_f1, reference
+from pipeline.reporting.contrasts import Contrasts
+from pipeline.reporting.pictures import COLOURS
 
 Row = tuple[str | int | float, ...]
 

@@ -1,0 +1,1 @@
+"""Lattice kernels: raw tensors in and out, no imports from the project."""

@@ -1,0 +1,1 @@
+"""What is made of evaluations: the comparison of recipes, its plots and the report."""
