@@ -33,6 +33,13 @@ from pipeline.tags import Scheme
 
 _WIDTH_OF_A_FILE = 160
 
+# Options speak of words and tags; what a format calls them is its own.
+_FIELDS = {
+    "conllu": {"tag": "field"},
+    "jsonl": {"word": "words", "tag": "tags"},
+    "parquet": {"word": "words", "tag": "tags"},
+}
+
 Found = tuple[FileSurvey, Rows]
 
 
@@ -56,7 +63,8 @@ def run_files(
 ) -> None:
     """Print what files hold, each by itself; a folder stands for the data files below it.
 
-    `format` has those settings of a format (`kind`, `word`, `tag` …) that shall not be guessed.
+    `format` has those settings of a format (`kind`, `word`, `tag` …) that shall not be guessed;
+    in records `word` and `tag` name keys, in CoNLL-U `tag` names a column.
     `json` prints one object, for programs. Raises InputError for the files that cannot be read,
     after the others are printed.
     """
@@ -111,7 +119,9 @@ def _chosen(path: str, told: Mapping[str, Any]) -> Format | None:
     if not told:
         return None
     guessed = {} if "kind" in told else plain(guess(path).format)
-    return parse(Format, {**guessed, **told}, "format")
+    fields = _FIELDS.get(told.get("kind") or guessed["kind"], {})
+    named = {fields.get(option, option): value for option, value in told.items()}
+    return parse(Format, {**guessed, **named}, "format")
 
 
 def _print(tables: Iterable[Table]) -> None:

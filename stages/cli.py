@@ -21,7 +21,7 @@ app = typer.Typer(
     "dvc.yaml holds the command of each.",
 )
 
-Folder = Annotated[Path, typer.Option(help="A folder that an earlier stage wrote.")]
+Made = Annotated[Path, typer.Option(help="What an earlier stage wrote: a file or a folder.")]
 Out = Annotated[Path, typer.Option(help="What is written: whole, or not at all.")]
 File = Annotated[Path, typer.Option(help="The parameters.")]
 PARAMS = Path("params.yaml")
@@ -37,9 +37,7 @@ def prepare(out: Out, lessons: Out, params: File = PARAMS) -> None:
 
 
 @app.command("train_teacher")
-def train_teacher(
-    name: str, corpora: Folder, lesson: Folder, out: Out, params: File = PARAMS
-) -> None:
+def train_teacher(name: str, corpora: Made, lesson: Made, out: Out, params: File = PARAMS) -> None:
     """Train one teacher on the corpora that name it."""
     from stages import train_teacher as stage
 
@@ -48,9 +46,9 @@ def train_teacher(
 
 @app.command()
 def score(
-    teacher: Folder,
-    corpora: Folder,
-    lesson: Folder,
+    teacher: Made,
+    corpora: Made,
+    lesson: Made,
     out: Out,
     batch_words: Annotated[int, typer.Option(help="Padded words a batch; bounds memory.")] = 2048,
     params: File = PARAMS,
@@ -62,7 +60,7 @@ def score(
 
 
 @app.command()
-def extract(teacher: Folder, emissions: Folder, out: Out, params: File = PARAMS) -> None:
+def extract(teacher: Made, emissions: Made, out: Out, params: File = PARAMS) -> None:
     """Write k best paths and marginals from emissions; no teacher runs."""
     from stages import extract as stage
 
@@ -73,9 +71,9 @@ def extract(teacher: Folder, emissions: Folder, out: Out, params: File = PARAMS)
 def distill(
     recipe: str,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")],
-    corpora: Folder,
-    lessons: Folder,
-    targets: Folder,
+    corpora: Made,
+    lessons: Made,
+    targets: Made,
     out: Out,
     params: File = PARAMS,
 ) -> None:
@@ -91,9 +89,7 @@ def distill(
 
 
 @app.command("evaluate_teacher")
-def evaluate_teacher(
-    teacher: Folder, emissions: Folder, corpora: Folder, lesson: Folder, out: Out
-) -> None:
+def evaluate_teacher(teacher: Made, emissions: Made, corpora: Made, lesson: Made, out: Out) -> None:
     """Count what a teacher gets right on its corpora's test splits, from stored emissions."""
     from stages import evaluate_teacher as stage
 
@@ -101,7 +97,7 @@ def evaluate_teacher(
 
 
 @app.command()
-def evaluate(student: Folder, corpora: Folder, out: Out) -> None:
+def evaluate(student: Made, corpora: Made, out: Out) -> None:
     """Count what a student gets right on every test split."""
     from stages import evaluate as stage
 
@@ -110,9 +106,9 @@ def evaluate(student: Folder, corpora: Folder, out: Out) -> None:
 
 @app.command()
 def compare(
-    corpora: Folder,
-    students: Folder,
-    evaluations: Folder,
+    corpora: Made,
+    students: Made,
+    evaluations: Made,
     metrics: Out,
     plots: Out,
     report: Out,
@@ -134,9 +130,7 @@ def compare(
 
 
 @app.command()
-def speed(
-    corpora: Folder, teachers: Folder, students: Folder, out: Out, params: File = PARAMS
-) -> None:
+def speed(corpora: Made, teachers: Made, students: Made, out: Out, params: File = PARAMS) -> None:
     """Time every teacher and a student of each recipe on this machine."""
     from stages import speed as stage
 
@@ -145,7 +139,14 @@ def speed(
 
 
 @app.command()
-def table(summary: Folder, report: Folder, speed: Optional[Path] = None) -> None:  # noqa: UP045
+def table(
+    summary: Made,
+    report: Annotated[Path, typer.Option(help="The page that the last line names.")],
+    speed: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="What stage speed wrote; without it, dashes."),
+    ] = None,
+) -> None:
     """Print the comparison as a table, and where the report lies."""
     from stages import table as stage
 
@@ -159,8 +160,9 @@ def check(
         typer.Argument(help="Files or folders; none: the corpora of the parameters."),
     ] = None,
     kind: Annotated[str, typer.Option(help="conll, conllu, jsonl, parquet, text.")] = "",
-    word: Annotated[str, typer.Option(help="Column of words: a number, or a name.")] = "",
-    tag: Annotated[str, typer.Option(help="Column of tags: a number, or a name.")] = "",
+    word: Annotated[str, typer.Option(help="Of words: a column's number, or a key's name.")] = "",
+    tag: Annotated[str, typer.Option(help="Of tags: a column's number or name, or a key.")] = "",
+    key: Annotated[str, typer.Option(help="In CoNLL-U: the key of the tag in its column.")] = "",
     separator: Annotated[str, typer.Option(help="auto, tab or spaces.")] = "",
     scheme: Annotated[str, typer.Option(help="iob1, iob2, bioes, bilou, bmes, raw, flat.")] = "",
     outside: Annotated[str, typer.Option(help="The tag of words in no span.")] = "",
@@ -168,18 +170,17 @@ def check(
     params: File = PARAMS,
 ) -> None:
     """Say what corpora hold and what is wrong with them, before anything is trained."""
-    from pipeline.tags import canonical
     from stages import check as stage
 
     if not paths:
         chosen = _params(params)
         stage.run_parameters(chosen.corpora, chosen.prepare)
         return
-    told = {"kind": kind, "word": word, "tag": tag, "separator": separator}
+    told = {"kind": kind, "word": word, "tag": tag, "key": key, "separator": separator}
     stage.run_files(
         paths,
         {name: _number(value) for name, value in told.items() if value},
-        canonical(scheme) if scheme else None,
+        _scheme(scheme) if scheme else None,
         outside or None,
         json,
     )
@@ -224,7 +225,19 @@ def _params(path: Path) -> Any:
 
 
 def _number(text: str) -> int | str:
-    return int(text) if text.lstrip("-").isdigit() else text
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _scheme(name: str) -> Any:
+    from pipeline.tags import canonical
+
+    try:
+        return canonical(name)
+    except ValueError as error:
+        raise InputError(f"--scheme: {error}; found {name}") from None
 
 
 def _entry(section: dict[str, Any], name: str, key: str) -> Any:

@@ -124,6 +124,25 @@ def test_check_takes_a_told_column_and_scheme(project, capsys):
     assert (found["tagging"]["scheme"], found["tagging"]["why"]) == ("iob2", "as told")
 
 
+def test_check_takes_told_keys_and_named_columns(project, capsys):
+    records, tree = project / "odd.jsonl", project / "odd.conllu"
+    records.write_text('{"text": ["Ada", "ran"], "mine": ["B-PER", "O"]}\n')
+    tree.write_text("1\tAda\t_\tPROPN\t_\t_\t0\t_\t_\tNER=B-PER\n\n")
+    keys = ("--kind", "jsonl", "--word", "text", "--tag", "mine", str(records))
+    columns = ("--tag", "MISC", "--key", "NER", str(tree))
+    for options in (keys, columns):
+        status, shown, _ = inside(capsys, "check", "--json", *options)
+        assert status == 0
+        (found,) = json.loads(shown)["files"]
+        assert found["text"]["labels"] == {"PER": 1}
+
+
+def test_check_says_which_schemes_there_are(project, capsys):
+    status, _, complaint = inside(capsys, "check", "--scheme", "iob3", "data/raw/en/train.conll")
+    assert status == 2
+    assert "--scheme: expected a tag scheme, one of iob1" in complaint
+
+
 def test_apply_lays_an_experiment_over_the_parameters(project, capsys):
     experiment = project / "experiment.yaml"
     experiment.write_text("extract: {k: 7}\n")
