@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.errors import InputError
 from pipeline.overlay import overlaid
 from pipeline.running.artifacts import writing
 from pipeline.running.progress import log
@@ -13,5 +14,13 @@ def run(experiment: Path, params: Path, check: Callable[[Path], object]) -> None
     text = overlaid(params, experiment)
     with writing(params) as path:
         path.write_text(text, encoding="utf-8")
-        check(path)
+        _checked(path, f"{experiment} over {params}", check)
     log(f"{params} now holds {experiment}; `dvc repro` runs it, `git checkout {params}` undoes it")
+
+
+def _checked(path: Path, name: str, check: Callable[[Path], object]) -> None:
+    """Checks a file that has no place yet: a message names what it was made of."""
+    try:
+        check(path)
+    except InputError as error:
+        raise InputError(str(error).replace(str(path), name)) from None
