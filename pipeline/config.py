@@ -36,7 +36,8 @@ def parse(kind: Any, data: Any, where: str) -> Any:
     adapter = TypeAdapter(kind)
     try:
         # JSON mode: a YAML list may fill a tuple, yet "3" still never passes for 3.
-        return adapter.validate_json(json.dumps(data), strict=True)
+        # What YAML 1.1 called a date is a word in 1.2, though the reader makes one of it.
+        return adapter.validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
         lines = [_describe(where, item, data, adapter) for item in error.errors()]
         raise InputError("\n".join(lines)) from None

@@ -44,6 +44,11 @@ def test_what_is_right_is_typed():
     assert plain(whole) == {"model": GOOD["model"], "rate": 1.0}
 
 
+def test_what_looks_like_a_date_is_a_word(tmp_path: Path):
+    (tmp_path / "p.yaml").write_text("names: [2024-01-31]\n")
+    assert parse(Small, read_yaml(tmp_path / "p.yaml"), "p").names == ("2024-01-31",)
+
+
 def test_settings_do_not_change():
     with pytest.raises(AttributeError, match="cannot assign"):
         parse(Whole, GOOD, "w").rate = 2.0
