@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
+from safetensors import SafetensorError
 
 from pipeline.config import parse, plain, settings
 from pipeline.errors import InputError
@@ -163,8 +164,8 @@ def _found(kind: str, place: str, name: str, **options: Any) -> Any:
     library = _transformers()
     try:
         return getattr(library, kind).from_pretrained(place, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise InputError(
             f"encoder.name: expected a hub id that this machine can reach, a local folder with "
             f"config.json, tokenizer and model.safetensors, or package:NAME; found {name!r}: "

@@ -84,6 +84,14 @@ def test_a_folder_without_a_file_is_refused(folder: Path, missing: str):
         made(Pretrained(name=str(folder)))
 
 
+@pytest.mark.parametrize("cut", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_folder_with_a_file_cut_short_is_refused(folder: Path, cut: str):
+    content = (folder / cut).read_bytes()
+    (folder / cut).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"encoder\.name: expected a hub id .* found"):
+        made(Pretrained(name=str(folder)))
+
+
 def test_a_hub_id_without_network_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="found 'nobody/no-such-model'"):
