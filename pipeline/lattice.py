@@ -16,6 +16,10 @@ from pipeline.kernels import forward_backward, log_space
 SCORES = ("emissions", "transitions", "start", "end")
 
 
+class NotNumbers(ValueError):
+    """An emission is NaN or +inf: whoever trains may tell what to do about it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Lattice:
     """Scores of all tag sequences of a batch; a path's score is the sum of those along it.
@@ -193,10 +197,10 @@ def _check_sentences(lattice: Lattice) -> None:
     broken = ((~(emissions < torch.inf)).any(dim=2) & mask).any(dim=1)
     if not (gap | wordless | broken).any():
         return
-    for faults, fault in (
-        (wordless, "mask: expected at least one word, found none"),
-        (gap, "mask: expected words, then padding, found a word behind padding"),
-        (broken, "emissions: expected numbers (or -inf: forbidden), found NaN or +inf at a word"),
+    for faults, kind, fault in (
+        (wordless, ValueError, "mask: expected at least one word, found none"),
+        (gap, ValueError, "mask: expected words, then padding, found a word behind padding"),
+        (broken, NotNumbers, "emissions: expected numbers or -inf, found NaN or +inf at a word"),
     ):
         if faults.any():
-            raise ValueError(f"sentence {int(faults.nonzero()[0])}: {fault}")
+            raise kind(f"sentence {int(faults.nonzero()[0])}: {fault}")

@@ -24,7 +24,7 @@ from pipeline.batching import shuffled
 from pipeline.checkpoints import Checkpoint
 from pipeline.config import settings
 from pipeline.errors import InputError
-from pipeline.lattice import Lattice
+from pipeline.lattice import Lattice, NotNumbers
 from pipeline.running.progress import log, progress
 from pipeline.tagger import Sentences, Tagger
 
@@ -127,7 +127,10 @@ def fit(
     done = run.progress.epoch * size + run.progress.sentences
     with progress(training.epochs * size, "training", "sentences", done) as advance:
         while not run.finished():
-            run.epoch(advance)
+            try:
+                run.epoch(advance)
+            except NotNumbers as error:
+                raise run.diverged(str(error)) from None
     tagger.load_state_dict(run.best)
     tagger.eval()
     return run.progress.curve
@@ -199,11 +202,14 @@ class _Run:
 
     def _refuse_overflow(self, losses: Tensor) -> None:
         if not torch.isfinite(losses).all():
-            raise InputError(
-                f"training: the loss became {float(losses.detach().sum())} in epoch "
-                f"{self.progress.epoch + 1}, step {self.progress.steps + 1}; expected a number: "
-                "lower learning_rate or clip, or raise warm_up"
-            )
+            raise self.diverged(f"the loss became {float(losses.detach().sum())}")
+
+    def diverged(self, found: str) -> InputError:
+        """What tells the user that the weights have run away."""
+        return InputError(
+            f"training: expected numbers, found in epoch {self.progress.epoch + 1}, step "
+            f"{self.progress.steps + 1}: {found}; lower learning_rate or clip, or raise warm_up"
+        )
 
     def _step(self, share: float) -> None:
         factor = self.training.rate(share)

@@ -73,12 +73,14 @@ def vars_of(training: Training) -> dict:
     return {name: getattr(training, name) for name in Training.__dataclass_fields__}
 
 
+@pytest.mark.parametrize("accumulate", [1, 2, 3])
 @pytest.mark.parametrize("steps", [1, 4, 7, 17])
-def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path: Path, steps: int):
-    whole, curve = trained(tmp_path / "whole")
+def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path: Path, steps: int, accumulate: int):
+    training = Training(**{**vars_of(QUICK), "accumulate": accumulate, "patience": 1})
+    whole, curve = trained(tmp_path / "whole", training)
     with pytest.raises(Stop):
-        trained(tmp_path / "stopped", loss=stopping_after(steps))
-    resumed, resumed_curve = trained(tmp_path / "stopped")
+        trained(tmp_path / "stopped", training, stopping_after(steps))
+    resumed, resumed_curve = trained(tmp_path / "stopped", training)
     assert weights(resumed) == weights(whole)
     assert resumed_curve == curve
 
@@ -93,7 +95,7 @@ def test_a_resumed_run_repeats_no_step(tmp_path: Path):
     assert len(calls) == len(whole) - 5
 
 
-def test_accumulated_gradients_are_those_of_larger_batches(tmp_path: Path):
+def test_accumulated_batches_make_one_step(tmp_path: Path):
     _, curve = trained(tmp_path, Training(**{**vars_of(QUICK), "accumulate": 2}))
     _, single = trained(tmp_path / "single")
     assert curve[0]["step"] == (single[0]["step"] + 1) // 2
@@ -118,8 +120,14 @@ def test_patience_ends_training_and_keeps_the_best(tmp_path: Path):
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path):
-    with pytest.raises(InputError, match=r"loss became nan in epoch 1.*lower learning_rate"):
+    with pytest.raises(InputError, match=r"in epoch 1.*loss became nan; lower learning_rate"):
         trained(tmp_path, loss=lambda *batch: gold_nll(*batch) * torch.nan)
+
+
+def test_weights_that_run_away_end_the_run(tmp_path: Path):
+    wild = Training(**{**vars_of(QUICK), "learning_rate": 1e30})
+    with pytest.raises(InputError, match=r"in epoch 1.*emissions.*found NaN.*lower learning_rate"):
+        trained(tmp_path, wild)
 
 
 @pytest.mark.parametrize("decay", ["linear", "cosine", "constant"])
