@@ -84,7 +84,8 @@ class TransformerEncoder(nn.Module):
         self.width: int = model.config.hidden_size
         self._before, self._after = _special_pieces(tokenizer)
         self._room = min(window, _longest(model)) - len(self._before) - len(self._after)
-        self._overlap = min(overlap, self._room - 1)
+        # Half a window: with more, a long sentence would be read many times over.
+        self._overlap = min(overlap, self._room // 2)
         self._pieces: dict[str, list[int]] = {}
         embedding = model.get_input_embeddings()
         # Zero at first, so that pretrained behaviour is where training starts from.

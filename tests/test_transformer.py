@@ -111,6 +111,11 @@ def test_a_long_sentence_is_read_whole_in_windows():
     assert sorted(inputs["word"][inputs["word"] > 0].tolist()) == list(range(1, 31))
 
 
+def test_an_overlap_as_wide_as_the_window_does_not_read_a_text_word_by_word():
+    words = ["the"] * 60
+    assert len(encoder(window=12, overlap=64).inputs([words])["pieces"]) == 11
+
+
 def test_shapes_tell_case_apart_once_learnt():
     network = encoder(shapes=True)
     pairs = [["london"]], [["London"]]
