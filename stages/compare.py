@@ -46,6 +46,7 @@ def run(
     `settings` are sections of params.yaml that the report shows. Raises InputError unless
     `evaluations` and `students` hold exactly what the line-up names.
     """
+    _refuse_other_grid(lineup, made_by("evaluate", evaluations), students)
     results = _results(lineup, evaluations)
     splits = _splits(lineup, corpora)
     _refuse_other_tests(results, splits, evaluations)
@@ -84,11 +85,7 @@ def _findings(
 
 
 def _results(lineup: Lineup, evaluations: Path) -> Results:
-    """Every evaluation of the line-up. Raises InputError for what lacks and for what is more."""
-    made_by("evaluate", evaluations)
-    _refuse_strangers(evaluations, ["teachers", "students"])
-    _refuse_strangers(evaluations / "teachers", lineup.teachers)
-    _refuse_students(lineup, evaluations / "students")
+    """Every evaluation of the line-up."""
     return Results(
         lineup,
         {name: read_examined(evaluations / "teachers" / name) for name in lineup.teachers},
@@ -102,27 +99,35 @@ def _results(lineup: Lineup, evaluations: Path) -> Results:
     )
 
 
-def _refuse_students(lineup: Lineup, folder: Path) -> None:
-    _refuse_strangers(folder, lineup.recipes)
-    for recipe in lineup.recipes:
-        _refuse_strangers(folder / recipe, [str(seed) for seed in lineup.seeds])
-
-
-def _refuse_strangers(folder: Path, names: Sequence[str]) -> None:
-    """Raises InputError unless `folder` holds what `names` says, no more and no less."""
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if lacking := sorted({*names} - found):
+def _refuse_other_grid(lineup: Lineup, evaluations: Path, students: Path) -> None:
+    """Raises InputError unless both folders hold what the line-up names, no more and no less."""
+    seeds = [str(seed) for seed in lineup.seeds]
+    by_recipe = (evaluations / "students", students)
+    expected: dict[Path, Sequence[str]] = {
+        evaluations: ["teachers", "students"],
+        evaluations / "teachers": lineup.teachers,
+        **dict.fromkeys(by_recipe, lineup.recipes),
+        **{folder / recipe: seeds for folder in by_recipe for recipe in lineup.recipes},
+    }
+    found = {folder: _names_in(folder) for folder in expected}
+    for folder, names in expected.items():
+        if lacking := sorted({*names} - found[folder]):
+            raise InputError(
+                f"{folder}: expected {', '.join(names)}, as the grid names them; "
+                f"{', '.join(lacking)} is not there; run `dvc repro` to make what is missing"
+            )
+    # All in one message: a run that comes this far has trained for hours.
+    strange = [str(f / name) for f in expected for name in sorted(found[f] - {*expected[f]})]
+    if strange:
         raise InputError(
-            f"{folder}: expected {', '.join(names)}, as the grid names them; {', '.join(lacking)} "
-            "is not there; run `dvc repro` to make what is missing"
-        )
-    if strange := sorted(found - {*names}):
-        remove = " ".join(str(folder / name) for name in strange)
-        raise InputError(
-            f"{folder}: expected {', '.join(names)}, as the grid names them; found "
-            f"{', '.join(strange)} as well, left from another grid; remove it (rm -r {remove}) or "
+            f"{evaluations}, {students}: expected what the grid names; found {', '.join(strange)} "
+            f"as well, left from another grid; remove it (rm -r {' '.join(strange)}) or "
             "name it in params.yaml"
         )
+
+
+def _names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def _splits(lineup: Lineup, corpora: Path) -> dict[str, Split]:
@@ -163,7 +168,6 @@ def _refuse_other_test(folder: Path, examined: Examined, splits: Mapping[str, Sp
 
 def _curves(lineup: Lineup, students: Path) -> dict[str, list[Curve]]:
     """The learning curve of each seed of each recipe."""
-    _refuse_students(lineup, students)
     return {
         recipe: [_curve(students / recipe / str(seed) / "curve.csv") for seed in lineup.seeds]
         for recipe in lineup.recipes

@@ -1,15 +1,16 @@
 """distill: one recipe and one seed, from corpora and targets to a student."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.corpus import read_split, split_path
+from pipeline.corpus import Split, read_split, split_path
 from pipeline.device import found_device
 from pipeline.errors import InputError
 from pipeline.examples import Examples, write_examples
@@ -23,7 +24,7 @@ from pipeline.running.closure import closure
 from pipeline.running.progress import log
 from pipeline.students import new_student, save_student
 from pipeline.tags import require_tags
-from pipeline.targets import read_tags, read_targets
+from pipeline.targets import TargetRows, read_tags, read_targets
 from pipeline.training import Training, fit, write_curve
 
 
@@ -41,11 +42,13 @@ def run(
     """
     recipe, _ = read()
     teachers = _teachers(made_by("prepare", corpora), made_by("prepare", lessons))
-    kinds = ("train", "transfer") if recipe.limit else ("train",)
     taught = {
-        path: targets / teacher / corpus / kind if recipe.taught and teacher else None
+        path: folder
         for corpus, teacher in teachers.items()
-        for kind in kinds
+        for kind in ("train", "transfer")
+        for folder in [targets / teacher / corpus / kind if recipe.taught and teacher else None]
+        # Text that neither annotators nor a teacher labelled has nothing to teach.
+        if kind == "train" or (recipe.limit and folder)
         if (path := split_path(corpora, corpus, kind)).exists()
     }
     dev = [path for corpus in teachers if (path := split_path(corpora, corpus, "dev")).exists()]
@@ -83,20 +86,11 @@ def _distill(
     bench: Bench,
 ) -> None:
     torch.manual_seed(training.seed)
-    splits = {path: read_split(path) for path in taught}
-    tag_set, scheme = (first := next(iter(splits.values()))).tag_set, first.scheme
-    for path, folder in taught.items():
-        if folder is not None:
-            require_tags(read_tags(folder), folder, tag_set, path, "run `dvc repro extract`")
     file = bench.kept / "examples.arrow"
-    write_examples(
-        file,
-        (
-            (splits[path], None if folder is None else read_targets(folder))
-            for path, folder in taught.items()
-        ),
-        recipe.limit,
-    )
+    # One split at a time, and none is held while the student learns from the file.
+    write_examples(file, starmap(_lesson, taught.items()), recipe.limit)
+    tag_set, scheme = (first := read_split(next(iter(taught)))).tag_set, first.scheme
+    del first
     examples = Examples(file, len(tag_set))
     log(f"{len(examples)} sentences, {sum(examples.lengths)} words")
     student = new_student(recipe.student, examples.words(), tag_set, scheme, recipe.head)
@@ -110,6 +104,15 @@ def _distill(
     )
     save_student(student.cpu(), recipe.student, bench.out)
     write_curve(bench.out / "curve.csv", curve)
+
+
+def _lesson(path: Path, folder: Path | None) -> tuple[Split, Iterator[TargetRows] | None]:
+    """A split, and the targets of its sentences where a teacher labelled them."""
+    split = read_split(path)
+    if folder is None:
+        return split, None
+    require_tags(read_tags(folder), folder, split.tag_set, path, "run `dvc repro extract`")
+    return split, read_targets(folder)
 
 
 def _loss(

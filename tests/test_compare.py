@@ -176,6 +176,21 @@ def test_what_another_grid_left_is_refused(tmp_path, stray, remedy):
     assert not any(out.exists() for out in outs(root))
 
 
+def test_all_that_another_grid_left_goes_in_one_command(tmp_path):
+    root = write_rivals(tmp_path)
+    left = [root / name for name in ("evaluations/teachers/de", "evaluations/students/old",
+                                     "students/old", "students/gold/9")]  # fmt: skip
+    for place in left:
+        place.mkdir(parents=True)
+    with pytest.raises(InputError) as refusal:
+        run(root)
+    places = re.search(r"rm -r ([^)]*)", str(refusal.value))[1].split()
+    assert sorted(places) == sorted(map(str, left))
+    for place in places:
+        shutil.rmtree(place)
+    run(root)
+
+
 @pytest.mark.parametrize(
     "lost",
     [
