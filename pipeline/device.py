@@ -12,7 +12,13 @@ def found_device() -> torch.device:
     if torch.cuda.is_available():
         log(f"computing on {torch.cuda.get_device_name()}")
         return torch.device("cuda")
-    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or len(os.sched_getaffinity(0))
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or _cores()
     torch.set_num_threads(threads)
     log(f"computing on the CPU, {threads} threads")
     return torch.device("cpu")
+
+
+def _cores() -> int:
+    """Those that this process may use; all, where the system does not tell (macOS)."""
+    mine = getattr(os, "sched_getaffinity", None)
+    return len(mine(0)) if mine else os.cpu_count() or 1

@@ -37,7 +37,13 @@ def prepare(out: Out, lessons: Out, params: File = PARAMS) -> None:
 
 
 @app.command("train_teacher")
-def train_teacher(name: str, corpora: Made, lesson: Made, out: Out, params: File = PARAMS) -> None:
+def train_teacher(
+    name: Annotated[str, typer.Argument(help="A key of section teachers.")],
+    corpora: Made,
+    lesson: Made,
+    out: Out,
+    params: File = PARAMS,
+) -> None:
     """Train one teacher on the corpora that name it."""
     from stages import train_teacher as stage
 
@@ -69,7 +75,7 @@ def extract(teacher: Made, emissions: Made, out: Out, params: File = PARAMS) -> 
 
 @app.command()
 def distill(
-    recipe: str,
+    recipe: Annotated[str, typer.Argument(help="A key of section recipes.")],
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")],
     corpora: Made,
     lessons: Made,
@@ -187,7 +193,10 @@ def check(
 
 
 @app.command()
-def apply(experiment: Path, params: File = PARAMS) -> None:
+def apply(
+    experiment: Annotated[Path, typer.Argument(help="A YAML file of sections.")],
+    params: File = PARAMS,
+) -> None:
     """Lay an experiment over the parameters, keeping their comments and order."""
     from stages import apply as stage
     from stages.params import read_params
