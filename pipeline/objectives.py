@@ -209,7 +209,7 @@ def _expected_nll(
 
 
 FLOOR = -30.0
-"""Log-probability that stands for none: e^-30 of weight moves nothing, and -inf has no gradient."""
+"""What a student's impossible tag counts as, in nats: infinite loss would teach nothing."""
 
 
 def _divergence(
@@ -219,10 +219,12 @@ def _divergence(
     temperature: float,
 ) -> Loss:
     """T² Σ_n KL(teacher(n)^(1/T) ‖ student(n)^(1/T)) over a sentence's words."""
-    wanted = torch.log_softmax(targets.log_marginals.clamp(min=FLOOR) / temperature, dim=2)
+    wanted = torch.log_softmax(targets.log_marginals / temperature, dim=2)
+    believed = torch.log_softmax(student / temperature, dim=2)
     # Only what is impossible is raised: a student that is merely sure and wrong keeps its gradient.
-    possible = torch.where(torch.isneginf(student), FLOOR, student)
-    believed = torch.log_softmax(possible / temperature, dim=2)
-    words = (wanted.exp() * (wanted - believed)).sum(dim=2)
+    believed = torch.where(torch.isneginf(believed), FLOOR, believed)
+    # 0 log 0 = 0: a tag that the teacher excludes costs nothing.
+    tags = torch.where(torch.isneginf(wanted), 0.0, wanted.exp() * (wanted - believed))
+    words = tags.sum(dim=2)
     counted = mask & targets.taught.unsqueeze(1)
     return temperature**2 * torch.where(counted, words, 0.0).sum(dim=1)

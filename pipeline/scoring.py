@@ -19,7 +19,7 @@ from pipeline.targets import PART, Emissions, part_name, write_emissions
 class Score:
     """Section `score`: what changes the files that hold emissions, not the emissions."""
 
-    part: Annotated[int, Field(ge=1)] = PART
+    part: Annotated[int, Field(ge=1, le=100_000)] = PART
     """Sentences a Parquet part."""
 
 

@@ -121,13 +121,16 @@ def compare(
     params: File = PARAMS,
 ) -> None:
     """Compare everything that the grid names: summary, plots and a report."""
-    from pipeline.config import read_yaml
+    from pipeline.config import plain
     from stages import compare as stage
 
     chosen = _params(params)
-    shown = {name: read_yaml(params)[name] for name in ("distill", "recipes", "extract")}
     grid = chosen.grid
-    shown["recipes"] = {name: shown["recipes"][name] for name in grid.recipes}
+    shown = {
+        "extract": plain(chosen.extract),
+        "distill": plain(chosen.distill),
+        "recipes": {name: plain(chosen.recipes[name]) for name in grid.recipes},
+    }
     labelled = {name: corpus.teachers for name, corpus in chosen.corpora.items()}
     lineup = stage.Lineup(grid.teachers, grid.recipes, grid.seeds, labelled)
     stage.run(

@@ -57,6 +57,12 @@ def run(
             f"{corpora}: expected corpora with train and dev splits for recipe {out.parent.name}, "
             f"found {', '.join(teachers) or 'none'}"
         )
+    if recipe.limit and not any(path.stem == "transfer" for path in taught):
+        raise InputError(
+            f"recipes.{out.parent.name}.transfer: expected unlabelled text that a teacher labels, "
+            "found none; name it in corpora.<corpus>.transfer, with a teacher, or take `transfer` "
+            "and `epochs` out of the recipe"
+        )
     labels = [made_by("extract", folder) for folder in taught.values() if folder is not None]
     produce(
         out,

@@ -52,6 +52,7 @@ def read_params(path: Path) -> Params:
             )
     _refuse_empty(path, params)
     _refuse_k(path, params)
+    _refuse_untaught_transfer(path, params)
     return params
 
 
@@ -70,6 +71,15 @@ def _refuse_empty(path: Path, params: Params) -> None:
         if not values or len(set(values)) < len(values):
             raise InputError(
                 f"{path}: grid.{key}: expected one or more, each once, found {list(values)}"
+            )
+
+
+def _refuse_untaught_transfer(path: Path, params: Params) -> None:
+    for name, recipe in params.recipes.items():
+        if recipe.limit and not recipe.taught:
+            raise InputError(
+                f"{path}: recipes.{name}.transfer: expected 0, for no objective but gold reads "
+                f"unlabelled text; found {recipe.transfer!r}"
             )
 
 

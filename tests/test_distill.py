@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from toys import write_corpus
 
+from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
 from pipeline.objectives import GoldNLL, Posterior
 from pipeline.recipes import Recipe
@@ -16,14 +17,13 @@ TINY = BiLSTM(words=4, characters=4, hidden=4)
 TRAINING = Training(epochs=1, learning_rate=0.01)
 
 
-@pytest.mark.parametrize("objective", [GoldNLL(), Posterior()])
-def test_text_that_nobody_labelled_is_left_out(tmp_path: Path, monkeypatch, objective):
-    monkeypatch.chdir(tmp_path)
+def distilled(transfer: int | str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many sentences a student learns from, below the current folder."""
     write_corpus(Path("corpora/en"), train=60, other=20)
     (lessons := Path("lessons/nobody")).mkdir(parents=True)
     (lessons / "label.json").write_text(json.dumps({}))
-    recipe = Recipe(student=TINY, objectives=(GoldNLL(), objective), transfer="all")
-    sizes = []
+    recipe = Recipe(student=TINY, objectives=(GoldNLL(), Posterior()), transfer=transfer)
+    sizes: list[int] = []
     monkeypatch.setattr(distill, "fit", lambda student, found, *_: sizes.append(len(found)) or [])
     distill.run(
         lambda: (recipe, TRAINING),
@@ -32,4 +32,18 @@ def test_text_that_nobody_labelled_is_left_out(tmp_path: Path, monkeypatch, obje
         Path("targets"),
         Path("students/r/1"),
     )
-    assert sizes == [60]
+    return sizes
+
+
+def test_without_transfer_labelled_text_is_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert distilled(0, monkeypatch) == [60]
+
+
+def test_text_that_nobody_labels_cannot_teach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        InputError, match=r"recipes\.r\.transfer: expected unlabelled text .* found"
+    ):
+        distilled("all", monkeypatch)
+    assert not Path("students").exists()

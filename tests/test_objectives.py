@@ -208,3 +208,24 @@ def test_a_wrong_objective_is_named():
     lines = str(caught.value).splitlines()
     assert any("recipes.x.objectives.0.temperature: expected greater than 0" in s for s in lines)
     assert any("weight.valeu: unknown key" in line and "kind, value" in line for line in lines)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0, 8.0])
+def test_what_both_forbid_costs_nothing_at_any_temperature(temperature: float):
+    """Seven tags that nobody may use leave the divergence of the other two as it was."""
+    few = [makers.lattice(LENGTHS, 2, seed=seed) for seed in (0, 1)]
+    many = [
+        Lattice(
+            torch.nn.functional.pad(of.emissions, (0, 7), value=-torch.inf),
+            torch.nn.functional.pad(of.transitions, (0, 7, 0, 7)),
+            torch.nn.functional.pad(of.start, (0, 7)),
+            torch.nn.functional.pad(of.end, (0, 7)),
+            of.mask,
+        )
+        for of in few
+    ]
+    objective = Posterior(temperature=temperature)
+    alone, among = (
+        objective(student, gold_of(student), taught_by(teacher)) for student, teacher in (few, many)
+    )
+    torch.testing.assert_close(among, alone)
