@@ -14,24 +14,24 @@ from pipeline.tagger import Sentences, Tagger
 
 
 class Lessons:
-    """Labelled splits as one source of batches of words and gold tags [batch, words]."""
+    """Labelled splits as one source of batches of words and gold tags [batch, words].
 
-    def __init__(self, splits: Sequence[Split]) -> None:
+    `size` says what a sentence takes of a batch's budget.
+    """
+
+    def __init__(self, splits: Sequence[Split], size: Callable[[Sequence[str]], int]) -> None:
         self._words = [words for split in splits for words in split.words]
         self._tags = [tags for split in splits for tags in _numbered(split)]
-        self.lengths = [len(words) for words in self._words]
+        self.lengths = [size(words) for words in self._words]
 
     def batch(self, chosen: Sequence[int]) -> tuple[Sentences, Int[Tensor, "batch words"]]:
         """Words, and gold tags as numbers, padded with 0 to the longest sentence."""
-        longest = max(self.lengths[index] for index in chosen)
+        words = [self._words[index] for index in chosen]
+        longest = max(map(len, words))
         gold = np.zeros((len(chosen), longest), dtype=np.int64)
         for place, index in enumerate(chosen):
-            gold[place, : self.lengths[index]] = self._tags[index]
-        return [self._words[index] for index in chosen], torch.from_numpy(gold)
-
-    def words(self) -> Sentences:
-        """The words of every sentence."""
-        return self._words
+            gold[place, : len(self._tags[index])] = self._tags[index]
+        return words, torch.from_numpy(gold)
 
 
 def gold_nll(

@@ -148,6 +148,10 @@ class BiLSTMEncoder(nn.Module):
         text = json.dumps(self.vocabulary, ensure_ascii=False, indent=0)
         (folder / "vocabulary.json").write_text(text + "\n", encoding="utf-8")
 
+    def size(self, words: Sequence[str]) -> int:
+        """Words of a sentence."""
+        return len(words)
+
     def windowed(self, words: Sequence[str]) -> bool:
         """Whether a sentence is too long to be read at once: never."""
         return False

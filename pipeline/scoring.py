@@ -58,7 +58,8 @@ def emissions(
     lengths = [len(words) for words in sentences]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     scores = np.empty((offsets[-1], len(teacher.tags)), dtype=np.float32)
-    for batch in in_order(lengths, batch_words):
+    sizes = [teacher.encoder.size(words) for words in sentences]
+    for batch in in_order(sizes, batch_words):
         for index, rows in zip(batch, _forward(teacher, sentences, batch), strict=True):
             scores[offsets[index] : offsets[index + 1]] = rows[: lengths[index]]
     return offsets, scores

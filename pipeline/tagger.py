@@ -34,6 +34,10 @@ class Encoder(Protocol):
         """Vectors of words; rows past a sentence's length are zero."""
         ...
 
+    def size(self, words: Sequence[str]) -> int:
+        """What a sentence takes of a batch's budget: words, or pieces where pieces are read."""
+        ...
+
     def windowed(self, words: Sequence[str]) -> bool:
         """Whether a sentence is too long to be read at once and is read in windows."""
         ...
@@ -67,7 +71,7 @@ class Tagger(nn.Module):
         """The best tags of each sentence, in order; empty sentences have none."""
         self.eval()
         tagged: list[list[str]] = [[] for _ in sentences]
-        for batch in in_order(list(map(len, sentences)), batch_words):
+        for batch in in_order([self.encoder.size(words) for words in sentences], batch_words):
             # An empty sentence has no lattice and no tags.
             batch = [index for index in batch if sentences[index]]
             paths = viterbi(self(self.encoder.inputs([sentences[i] for i in batch]))).tolist()

@@ -39,7 +39,7 @@ class Training:
 
     epochs: Count
     batch_words: Count = 1024
-    """Padded words a batch."""
+    """Padded words a batch; pieces of words for an encoder that reads those."""
     accumulate: Count = 1
     """Batches whose gradients make one step."""
     learning_rate: Rate
@@ -76,7 +76,7 @@ Row: TypeAlias = dict[str, int | float]
 
 @runtime_checkable
 class Source(Protocol):
-    """Where batches come from: `lengths` in words, and random access to what belongs to them."""
+    """Where batches come from; `lengths` says what each sentence takes of a batch's budget."""
 
     lengths: list[int]
 

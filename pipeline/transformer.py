@@ -142,10 +142,14 @@ class TransformerEncoder(nn.Module):
         self.model.config.save_pretrained(folder / "encoder")
         self.tokenizer.save_pretrained(folder / "encoder")
 
+    def size(self, words: Sequence[str]) -> int:
+        """Pieces of a sentence: one long address may have more than the words around it."""
+        self._learn([words])
+        return sum(len(self._pieces[word]) for word in words)
+
     def windowed(self, words: Sequence[str]) -> bool:
         """Whether a sentence is longer than one window."""
-        self._learn([words])
-        return sum(len(self._pieces[word]) for word in words) > self._room
+        return self.size(words) > self._room
 
     def _rows(
         self, words: Sequence[str], base: int

@@ -56,7 +56,9 @@ def score(
     corpora: Made,
     lesson: Made,
     out: Out,
-    batch_words: Annotated[int, typer.Option(help="Padded words a batch; bounds memory.")] = 2048,
+    batch_words: Annotated[
+        int, typer.Option(help="Padded words (or pieces) a batch; bounds memory.")
+    ] = 2048,
     params: File = PARAMS,
 ) -> None:
     """Write a teacher's emissions for every word that it is to label."""

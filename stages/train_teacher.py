@@ -45,9 +45,10 @@ def run(read: Callable[[], Teacher], corpora: Path, lesson: Path, out: Path) -> 
 
 def _train(settings: Teacher, train: list[Split], dev: list[Split], bench: Bench) -> None:
     torch.manual_seed(settings.training.seed)
-    lessons = Lessons(train)
+    sentences = (words for split in train for words in split.words)
+    teacher = new_teacher(settings, sentences, train[0].tag_set, train[0].scheme)
+    lessons = Lessons(train, teacher.encoder.size)
     log(f"{bench.out.name}: {len(lessons.lengths)} sentences, tags {' '.join(train[0].tag_set)}")
-    teacher = new_teacher(settings, lessons.words(), train[0].tag_set, train[0].scheme)
     curve = fit(
         teacher.to(found_device()),
         lessons,

@@ -12,6 +12,7 @@ from pipeline.students import new_student
 from pipeline.tagger import Tagger
 from pipeline.targets import part_name, read_emissions, read_tags
 from tests import toys
+from tests.test_transformer import encoder
 
 WORDS = toys.sentences(23, 1)[0]
 
@@ -70,6 +71,23 @@ def test_out_of_memory_halves_the_batch(teacher: Tagger, monkeypatch: pytest.Mon
     _, found = emissions(teacher, WORDS, 10_000)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert max(sizes) == 23
+
+
+def test_an_encoder_that_reads_pieces_fills_batches_by_pieces(monkeypatch: pytest.MonkeyPatch):
+    """One long address must not widen a batch of short sentences."""
+    network = encoder(window=32)
+    tagger = Tagger(network, toys.TAGS, "iob2", "crf")
+    widths, inputs = [], network.inputs
+
+    def watched(sentences):
+        made = inputs(sentences)
+        widths.append(made["pieces"].numel())
+        return made
+
+    monkeypatch.setattr(network, "inputs", watched)
+    emissions(tagger, [["the", "x" * 25, "."], *[["the", "."]] * 9], 30)
+    assert max(widths) <= 30 + 2 * 15
+    assert len(widths) == 2
 
 
 def test_one_sentence_that_does_not_fit_is_an_error(
