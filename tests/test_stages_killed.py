@@ -95,6 +95,14 @@ def running(process: int) -> bool:
         return False
 
 
+@pytest.fixture(autouse=True)
+def _heeding_ctrl_c():
+    """Children of a run in the background (`pytest &`) would be born ignoring SIGINT."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """Without anything of the user's own DVC, and without the marks of one that runs the tests."""
