@@ -12,11 +12,13 @@ what was found first. (Family: Huang & Chiang 2005, algorithm 3; Lawler 1972.)
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.lattice import Lattice, log_partition, score
+from pipeline.kernels import paths
+from pipeline.lattice import Lattice, log_partition
 
 
 class KBest(NamedTuple):
@@ -56,6 +58,8 @@ class Candidates(NamedTuple):
 @torch.no_grad()
 def viterbi(lattice: Lattice) -> Int[Tensor, "batch words"]:
     """The best path, 0 at padding; of equal ones, that with the lowest tags, last word first."""
+    if lattice.emissions.device.type == "cpu":
+        return _compiled(lattice, 1)[0][:, 0]
     return _accept(lattice.double(), 1)[0][:, 0]
 
 
@@ -63,17 +67,35 @@ def viterbi(lattice: Lattice) -> Int[Tensor, "batch words"]:
 def k_best(lattice: Lattice, k: int) -> KBest:
     """The k best paths, exactly; scores add up in float64.
 
-    Time grows with k · words · tags beside one forward pass, memory with words · (tags + k).
+    Time grows little with k, memory with words · (tags + k). Lattices on another device are copied
+    to the CPU, which decodes faster than they are made.
     """
     if k < 1:
         raise ValueError(f"k: expected at least 1, found {k}")
-    wide = lattice.double()
-    paths, regrets = _accept(wide, k)
+    found, regrets, best = _compiled(lattice.to("cpu"), k)
     exists = regrets < torch.inf
-    paths = torch.where(exists[:, :, None], paths, paths[:, :1])
-    best = score(wide, paths[:, 0])
-    log_probs = torch.where(exists, (best - log_partition(wide))[:, None] - regrets, -torch.inf)
-    return KBest(paths, log_probs.to(lattice.emissions.dtype))
+    if not exists.all():
+        found = torch.where(exists[:, :, None], found, found[:, :1])
+    total = log_partition(lattice.double()).cpu()
+    log_probs = torch.where(exists, (best - total)[:, None] - regrets, -torch.inf)
+    device, dtype = lattice.emissions.device, lattice.emissions.dtype
+    return KBest(found.to(device), log_probs.to(device, dtype))
+
+
+def _compiled(lattice: Lattice, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Paths [batch, k, words], 0 where there is none, regrets [batch, k], best scores [batch]."""
+    batch, words, tags = lattice.emissions.shape
+    rows = lattice.emissions.detach().contiguous().numpy().reshape(-1, tags)
+    transitions, start, end = (
+        part.detach().double().contiguous().numpy()
+        for part in (lattice.transitions, lattice.start, lattice.end)
+    )
+    found = paths.k_best(
+        rows, np.arange(batch) * words, lattice.lengths.numpy(), transitions, start, end, k,
+        padded=words, threads=torch.get_num_threads(),
+    )  # fmt: skip
+    tags_found = torch.from_numpy(found.tags).view(batch, k, words).long()
+    return tags_found, torch.from_numpy(found.regrets), torch.from_numpy(found.best)
 
 
 def _accept(lattice: Lattice, k: int) -> tuple[Tensor, Tensor]:

@@ -4,14 +4,15 @@ Every model makes a `Lattice`, every objective is a function of one. Sums are co
 whatever the lattice holds, because float32 in log space is off by 1e-3 just where a tagger is sure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from types import ModuleType
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from pipeline.kernels import forward_backward, log_space
+from pipeline.kernels import compiled, forward_backward, log_space
 
 SCORES = ("emissions", "transitions", "start", "end")
 
@@ -56,7 +57,8 @@ class Lattice:
 
 def log_partition(lattice: Lattice) -> Float[Tensor, " batch"]:
     """log Σ exp(score) over all paths; -inf where every path is forbidden."""
-    return _log_partition(lattice).to(lattice.emissions.dtype)
+    found, exact = _sums(lattice).log_partition(*_scores(lattice), lengths=lattice.lengths)
+    return _mended(lattice, found, exact, _log_partition).to(lattice.emissions.dtype)
 
 
 def log_marginals(lattice: Lattice) -> Float[Tensor, "batch words tags"]:
@@ -65,13 +67,8 @@ def log_marginals(lattice: Lattice) -> Float[Tensor, "batch words tags"]:
     Zero, so that a weighted sum over words needs no mask: 0 · -inf would be NaN. A marginal under
     e^-300 may come out as -inf and passes no gradient on.
     """
-    chain = _chain(lattice)
-    found = forward_backward.run(*chain)
-    if found.exact:
-        logs = forward_backward.LogMarginals.apply(found, *chain[:4])
-    else:
-        logs = log_space.log_marginals(log_space.run(*chain))
-    return logs.to(lattice.emissions.dtype)
+    found, exact = _sums(lattice).log_marginals(*_scores(lattice), lengths=lattice.lengths)
+    return _mended(lattice, found, exact, _log_marginals).to(lattice.emissions.dtype)
 
 
 def pairwise_log_marginals(lattice: Lattice) -> Float[Tensor, "batch pairs tags tags"]:
@@ -91,9 +88,13 @@ def score(lattice: Lattice, path: Int[Tensor, "batch words"]) -> Float[Tensor, "
 
 def nll(lattice: Lattice, gold: Int[Tensor, "batch words"]) -> Float[Tensor, " batch"]:
     """-log p(gold); inf where the lattice forbids it."""
-    found = _score(lattice, gold)
-    surprise = torch.where(found > -torch.inf, _log_partition(lattice) - found, torch.inf)
-    return surprise.to(lattice.emissions.dtype)
+    found, exact = _sums(lattice).nll(*_scores(lattice), lengths=lattice.lengths, gold=gold)
+
+    def plainly(part: Lattice) -> Tensor:
+        possible = _score(part, gold[~exact, : part.mask.shape[1]])
+        return torch.where(possible > -torch.inf, _log_partition(part) - possible, torch.inf)
+
+    return _mended(lattice, found, exact, plainly).to(lattice.emissions.dtype)
 
 
 def entropy(lattice: Lattice) -> Float[Tensor, " batch"]:
@@ -137,21 +138,36 @@ def pool(lattices: Sequence[Lattice]) -> Lattice:
     return Lattice(**means, mask=first.mask)
 
 
+def _sums(lattice: Lattice) -> ModuleType:
+    """What sums over paths where the lattice is."""
+    return compiled if lattice.emissions.device.type == "cpu" else forward_backward
+
+
+def _mended(
+    lattice: Lattice, found: Tensor, exact: Tensor, plainly: Callable[[Lattice], Tensor]
+) -> Tensor:
+    """What was found, with the sentences that are not exact done plainly, in log space."""
+    if bool(exact.all()):
+        return found
+    hard = ~exact
+    part = replace(lattice, emissions=lattice.emissions[hard], mask=lattice.mask[hard])
+    return found.index_put((hard,), plainly(part).to(found.dtype))
+
+
 def _log_partition(lattice: Lattice) -> Float[Tensor, " batch"]:
-    chain = _chain(lattice)
-    found = forward_backward.run(*chain)
-    if found.exact:
-        return forward_backward.LogPartition.apply(found, *chain[:4])
-    return log_space.log_partition(log_space.run(*chain))
+    return log_space.log_partition(log_space.run(*_chain(lattice)))
+
+
+def _log_marginals(lattice: Lattice) -> Float[Tensor, "batch words tags"]:
+    return log_space.log_marginals(log_space.run(*_chain(lattice)))
 
 
 def _score(lattice: Lattice, path: Int[Tensor, "batch words"]) -> Float[Tensor, " batch"]:
-    emissions, transitions, start, end, lengths = _chain(lattice)
-    path = torch.where(lattice.mask, path, 0)
-    words = emissions.gather(2, path[:, :, None])[:, :, 0]
-    steps = torch.where(lattice.mask[:, 1:], transitions[path[:, :-1], path[:, 1:]], 0.0)
-    borders = start[path[:, :1]] + end[path.gather(1, lengths[:, None] - 1)]
-    return words.sum(dim=1) + steps.sum(dim=1) + borders.sum(dim=1)
+    return forward_backward.score(*_scores(lattice), lengths=lattice.lengths, path=path)
+
+
+def _scores(lattice: Lattice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return lattice.emissions, lattice.transitions, lattice.start, lattice.end
 
 
 def _entropies(logs: Float[Tensor, "batch words *tags"]) -> Float[Tensor, "batch words"]:

@@ -5,13 +5,15 @@ and 0 past `lengths` [batch] ≥ 1; transitions [from, to], start and end [tags]
 
 Both directions run as one loop of matrix products, with no exponential inside it and no autograd
 graph over words. What this cannot do is bring back a tag that fell 700 nats behind and proves
-needed when the others are forbidden: `Pass.exact` tells, and log_space.py does such batches.
+needed when the others are forbidden: `Pass.exact` tells, and log_space.py does such sentences.
+
+For devices without kernels of their own, and to judge those by.
 """
 
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -37,7 +39,7 @@ class Pass(NamedTuple):
     factors: Float[Tensor, "2 tags tags"]
     lengths: Int[Tensor, " batch"]
     log_partition: Float[Tensor, " batch"]
-    exact: bool
+    exact: Bool[Tensor, " batch"]
 
     @property
     def marginals(self) -> Float[Tensor, "batch words tags"]:
@@ -71,11 +73,60 @@ def run(
     constant = (lengths - 1) * between.squeeze() + begun.squeeze() + ended.squeeze()
     kept = (scales > 1 / REACH).all(dim=1).transpose(0, 1)
     level = after.amax(dim=2, keepdim=True) < REACH * total
+    exact = ((kept & level) | ~is_word).flatten(1).all(dim=1)
+    rough = ~exact[:, None]
+    before, onward, after = (x.masked_fill(rough[:, :, None], 0.0) for x in (before, onward, after))
     return Pass(
-        before, onward, after, total, reached, steps / scales, factors, lengths,
-        log_partition=logs + closing + constant,
-        exact=bool(((kept & level) | ~is_word).all()),
+        before, onward, after, total.masked_fill(rough[:, :, None], 1.0),
+        reached.masked_fill(rough, 0.0), (steps / scales).masked_fill(rough, 0.0), factors, lengths,
+        log_partition=logs + closing + constant, exact=exact,
     )  # fmt: skip
+
+
+def log_partition(
+    *scores: Tensor, lengths: Int[Tensor, " batch"]
+) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    """log Z in float64, of `scores`: emissions, transitions, start, end; and which are exact."""
+    emissions, transitions, start, end = _doubled(scores, lengths)
+    found = run(emissions, transitions, start, end, lengths)
+    return LogPartition.apply(found, emissions, transitions, start, end), found.exact
+
+
+def log_marginals(
+    *scores: Tensor, lengths: Int[Tensor, " batch"]
+) -> tuple[Float[Tensor, "batch words tags"], Bool[Tensor, " batch"]]:
+    """log p(tag n = t) in float64, 0 at padding; and which are exact."""
+    emissions, transitions, start, end = _doubled(scores, lengths)
+    found = run(emissions, transitions, start, end, lengths)
+    return LogMarginals.apply(found, emissions, transitions, start, end), found.exact
+
+
+def nll(
+    *scores: Tensor, lengths: Int[Tensor, " batch"], gold: Int[Tensor, "batch words"]
+) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    """log Z - score(gold) in float64; tags at padding may be any. And which are exact."""
+    logs, exact = log_partition(*scores, lengths=lengths)
+    return logs - score(*scores, lengths=lengths, path=gold), exact
+
+
+def score(
+    *scores: Tensor, lengths: Int[Tensor, " batch"], path: Int[Tensor, "batch words"]
+) -> Float[Tensor, " batch"]:
+    """The score of one path a sentence, in float64; tags at padding may be any."""
+    emissions, transitions, start, end = _doubled(scores, lengths)
+    places = torch.arange(path.shape[1], device=path.device)
+    path = torch.where(places < lengths[:, None], path, 0)
+    words = emissions.gather(2, path[:, :, None])[:, :, 0]
+    has_next = places[1:] < lengths[:, None]
+    steps = torch.where(has_next, transitions[path[:, :-1], path[:, 1:]], 0.0)
+    borders = start[path[:, :1]] + end[path.gather(1, lengths[:, None] - 1)]
+    return words.sum(dim=1) + steps.sum(dim=1) + borders.sum(dim=1)
+
+
+def _doubled(scores: tuple[Tensor, ...], lengths: Tensor) -> tuple[Tensor, ...]:
+    """In float64, emissions 0 at padding."""
+    emissions = torch.where(_is_word(scores[0], lengths), scores[0], 0.0)
+    return tuple(part.double() for part in (emissions, *scores[1:]))
 
 
 class LogPartition(torch.autograd.Function):
