@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.kernels import paths
-from pipeline.lattice import Lattice, log_partition
+from pipeline.lattice import Lattice, exact_log_partition
 
 
 class KBest(NamedTuple):
@@ -76,7 +76,7 @@ def k_best(lattice: Lattice, k: int) -> KBest:
     exists = regrets < torch.inf
     if not exists.all():
         found = torch.where(exists[:, :, None], found, found[:, :1])
-    total = log_partition(lattice.double()).cpu()
+    total = exact_log_partition(lattice).cpu()
     log_probs = torch.where(exists, (best - total)[:, None] - regrets, -torch.inf)
     device, dtype = lattice.emissions.device, lattice.emissions.dtype
     return KBest(found.to(device), log_probs.to(device, dtype))

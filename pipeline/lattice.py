@@ -57,8 +57,13 @@ class Lattice:
 
 def log_partition(lattice: Lattice) -> Float[Tensor, " batch"]:
     """log Σ exp(score) over all paths; -inf where every path is forbidden."""
+    return exact_log_partition(lattice).to(lattice.emissions.dtype)
+
+
+def exact_log_partition(lattice: Lattice) -> Float[Tensor, " batch"]:
+    """The same in float64, as it was summed: for differences of large numbers."""
     found, exact = _sums(lattice).log_partition(*_scores(lattice), lengths=lattice.lengths)
-    return _mended(lattice, found, exact, _log_partition).to(lattice.emissions.dtype)
+    return _mended(lattice, found, exact, _log_partition)
 
 
 def log_marginals(lattice: Lattice) -> Float[Tensor, "batch words tags"]:
@@ -210,7 +215,7 @@ def _check_sentences(lattice: Lattice) -> None:
     mask, emissions = lattice.mask, lattice.emissions.detach()
     gap = (mask[:, 1:] & ~mask[:, :-1]).any(dim=1)
     wordless = ~mask.any(dim=1)
-    broken = ((~(emissions < torch.inf)).any(dim=2) & mask).any(dim=1)
+    broken = (~(emissions.amax(dim=2) < torch.inf) & mask).any(dim=1)
     if not (gap | wordless | broken).any():
         return
     for faults, kind, fault in (
