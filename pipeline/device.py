@@ -12,10 +12,15 @@ def found_device() -> torch.device:
     if torch.cuda.is_available():
         log(f"computing on {torch.cuda.get_device_name()}")
         return torch.device("cuda")
-    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or _cores()
+    threads = found_threads()
     torch.set_num_threads(threads)
     log(f"computing on the CPU, {threads} threads")
     return torch.device("cpu")
+
+
+def found_threads() -> int:
+    """OMP_NUM_THREADS, or else the cores that this process may use."""
+    return int(os.environ.get("OMP_NUM_THREADS", "0")) or _cores()
 
 
 def _cores() -> int:

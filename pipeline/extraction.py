@@ -1,21 +1,16 @@
-"""From emissions to targets: exact k best paths and marginals, part by part, in bounded memory."""
+"""From emissions to targets: exact k best paths and marginals of many sentences at once."""
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
 import torch
 from pydantic import Field
 
-from pipeline.batching import in_order
 from pipeline.config import settings
-from pipeline.decoding import k_best, viterbi
-from pipeline.lattice import Lattice, log_marginals, log_partition
-from pipeline.targets import Emissions, TargetRows, padded
+from pipeline.emissions import Emissions
+from pipeline.kernels import log_space, paths, sums
+from pipeline.targets import TargetRows
 from pipeline.transitions import Transitions
-
-BATCH_WORDS = 16_384
-"""Padded words a batch: bounds memory at k · tags · words numbers; results do not depend on it."""
 
 
 @settings
@@ -24,48 +19,62 @@ class Extract:
 
     k: Annotated[int, Field(ge=1, le=1000)] = 10
     """How many best paths are kept."""
+    keep_above: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Smaller marginals are dropped, except the largest of a word; 0: all are kept."""
 
 
-@torch.inference_mode()
 def extract(rows: Emissions, transitions: Transitions, k: int) -> TargetRows:
-    """Targets of one part of emissions, in its order.
+    """Targets of the sentences of `rows`, in their order.
 
-    Inference runs in float64: confident teachers are where float32 loses the third decimal.
+    Sums are in float64: confident teachers are where float32 loses the third decimal.
     """
-    words = int(rows.offsets[-1])
-    paths: list[np.ndarray] = [np.zeros(0)] * len(rows)
-    path_log_probs: list[np.ndarray] = [np.zeros(0)] * len(rows)
-    partition = np.empty(len(rows))
-    marginals = np.empty((words, rows.scores.shape[1]))
-    for batch, lattice in _lattices(rows, transitions):
-        best = k_best(lattice, k)
-        found = (best.paths.numpy(), best.log_probs.numpy())
-        believed = log_marginals(lattice).numpy()
-        partition[batch] = log_partition(lattice).numpy()
-        for place, index in enumerate(batch):
-            first, end = rows.offsets[index], rows.offsets[index + 1]
-            exists = np.isfinite(found[1][place])
-            paths[index] = found[0][place, exists, : end - first]
-            path_log_probs[index] = found[1][place, exists]
-            marginals[first:end] = believed[place, : end - first]
-    return TargetRows(rows.sentence_ids, rows.offsets, paths, path_log_probs, partition, marginals)
+    log_partition, log_marginals = _sums(rows, transitions)
+    best = _best(rows, transitions, k)
+    exists = best.regrets < np.inf
+    with np.errstate(invalid="ignore"):  # -inf less -inf, where there is no path
+        log_probs = (best.best - log_partition)[:, None] - best.regrets
+    return TargetRows(
+        rows.sentence_ids,
+        rows.offsets,
+        exists.sum(axis=1),
+        best.tags[np.repeat(exists.ravel(), np.repeat(np.diff(rows.offsets), k))],
+        log_probs[exists],
+        log_partition,
+        log_marginals,
+    )
 
 
-@torch.inference_mode()
 def best_paths(rows: Emissions, transitions: Transitions) -> list[np.ndarray]:
-    """The best path [words] of each sentence of one part of emissions, in its order."""
-    lengths = np.diff(rows.offsets)
-    paths: list[np.ndarray] = [np.zeros(0)] * len(rows)
-    for batch, lattice in _lattices(rows, transitions):
-        for index, path in zip(batch, viterbi(lattice).numpy(), strict=True):
-            paths[index] = path[: lengths[index]]
-    return paths
+    """The best path [words] of each sentence, in their order."""
+    return np.split(_best(rows, transitions, 1).tags, rows.offsets[1:-1])
 
 
-def _lattices(rows: Emissions, transitions: Transitions) -> Iterator[tuple[list[int], Lattice]]:
-    """Batches of sentence numbers and their lattices, in float64."""
-    exact = transitions.double()
-    lengths = np.diff(rows.offsets)
-    for batch in in_order(lengths.tolist(), BATCH_WORDS):
-        emissions = torch.from_numpy(padded(rows.scores, rows.offsets, batch)).double()
-        yield batch, exact.lattice(emissions, torch.from_numpy(lengths[batch]))
+def _best(rows: Emissions, transitions: Transitions, k: int) -> paths.Paths:
+    first, lengths = rows.offsets[:-1], np.diff(rows.offsets)
+    return paths.k_best(rows.scores, first, lengths, *_scores(transitions), k)
+
+
+def _sums(rows: Emissions, transitions: Transitions) -> tuple[np.ndarray, np.ndarray]:
+    """log Z [sentences] and log p(tag n = t) [words, tags]; in log space where scaling fails."""
+    first, lengths = rows.offsets[:-1], np.diff(rows.offsets)
+    found, _ = sums.run(rows.scores, first, lengths, *_scores(transitions), logs=True)
+    for sentence in np.flatnonzero(~found.exact):
+        words = slice(rows.offsets[sentence], rows.offsets[sentence + 1])
+        found.log_partition[sentence], found.log_marginals[words] = _in_log_space(
+            rows.scores[words], transitions
+        )
+    return found.log_partition, found.log_marginals
+
+
+def _in_log_space(emissions: np.ndarray, transitions: Transitions) -> tuple[float, np.ndarray]:
+    """The same of one sentence, whatever its scores."""
+    words = torch.tensor(emissions, dtype=torch.float64)[None]
+    between, start, end = map(torch.from_numpy, _scores(transitions))
+    found = log_space.run(words, between, start, end, torch.tensor([len(emissions)]))
+    return log_space.log_partition(found).item(), log_space.log_marginals(found)[0].numpy()
+
+
+def _scores(transitions: Transitions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Transitions [from, to], start and end [tags] in float64."""
+    between, start, end = (score.detach().double().numpy() for score in transitions.scores())
+    return between, start, end

@@ -16,13 +16,13 @@ from pipeline.tagger import Sentences, Tagger
 class Lessons:
     """Labelled splits as one source of batches of words and gold tags [batch, words].
 
-    `size` says what a sentence takes of a batch's budget.
+    `sizes` says what each sentence takes of a batch's budget.
     """
 
-    def __init__(self, splits: Sequence[Split], size: Callable[[Sequence[str]], int]) -> None:
+    def __init__(self, splits: Sequence[Split], sizes: Callable[[Sentences], list[int]]) -> None:
         self._words = [words for split in splits for words in split.words]
         self._tags = [tags for split in splits for tags in _numbered(split)]
-        self.lengths = [size(words) for words in self._words]
+        self.lengths = sizes(self._words)
 
     def batch(self, chosen: Sequence[int]) -> tuple[Sentences, Int[Tensor, "batch words"]]:
         """Words, and gold tags as numbers, padded with 0 to the longest sentence."""

@@ -148,13 +148,13 @@ class BiLSTMEncoder(nn.Module):
         text = json.dumps(self.vocabulary, ensure_ascii=False, indent=0)
         (folder / "vocabulary.json").write_text(text + "\n", encoding="utf-8")
 
-    def size(self, words: Sequence[str]) -> int:
-        """Words of a sentence."""
-        return len(words)
+    def sizes(self, sentences: Sentences) -> list[int]:
+        """Words of each sentence."""
+        return [len(words) for words in sentences]
 
-    def windowed(self, words: Sequence[str]) -> bool:
-        """Whether a sentence is too long to be read at once: never."""
-        return False
+    def windowed(self, sentences: Sentences) -> int:
+        """How many sentences are too long to be read at once: none."""
+        return 0
 
     def _features(self, word: str) -> tuple[int, int, np.ndarray]:
         known = self._spelling.get(word)

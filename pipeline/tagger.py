@@ -34,12 +34,12 @@ class Encoder(Protocol):
         """Vectors of words; rows past a sentence's length are zero."""
         ...
 
-    def size(self, words: Sequence[str]) -> int:
-        """What a sentence takes of a batch's budget: words, or pieces where pieces are read."""
+    def sizes(self, sentences: Sentences) -> list[int]:
+        """What each takes of a batch's budget: words, or pieces where pieces are read."""
         ...
 
-    def windowed(self, words: Sequence[str]) -> bool:
-        """Whether a sentence is too long to be read at once and is read in windows."""
+    def windowed(self, sentences: Sentences) -> int:
+        """How many sentences are too long to be read at once and are read in windows."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -59,19 +59,22 @@ class Tagger(nn.Module):
 
     def forward(self, inputs: Inputs) -> Lattice:
         """The lattice of a batch of `encoder.inputs`."""
+        return self.transitions.lattice(self.emissions(inputs), inputs["lengths"])
+
+    def emissions(self, inputs: Inputs) -> Float[Tensor, "batch words tags"]:
+        """Emissions of a batch alone, unchecked; any value at padding."""
         device = self.emit.weight.device
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()}
         vectors = self.encoder(moved)
         with torch.autocast(device.type, enabled=False):
-            emissions = self.emit(vectors.float())
-        return self.transitions.lattice(emissions, moved["lengths"])
+            return self.emit(vectors.float())
 
     @torch.inference_mode()
     def tag(self, sentences: Sentences, batch_words: int = 2048) -> list[list[str]]:
         """The best tags of each sentence, in order; empty sentences have none."""
         self.eval()
         tagged: list[list[str]] = [[] for _ in sentences]
-        for batch in in_order([self.encoder.size(words) for words in sentences], batch_words):
+        for batch in in_order(self.encoder.sizes(sentences), batch_words):
             # An empty sentence has no lattice and no tags.
             batch = [index for index in batch if sentences[index]]
             paths = viterbi(self(self.encoder.inputs([sentences[i] for i in batch]))).tolist()

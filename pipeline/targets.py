@@ -1,198 +1,177 @@
-"""Emissions and targets on disk: Parquet parts of a fixed number of sentences, read by column.
+"""Targets on disk: the best paths and the marginals of every sentence, in Parquet parts.
 
-Metadata `tags` names the tag set; numbers are always those at temperature 1. A part is written
-whole or not at all, so that a stage can go on where it stopped.
+Numbers are those at temperature 1. Marginals are stored whole (`log_marginals`), or only those that
+are large enough: `kept_tags` and `kept_log_marginals` then list, for every word, the tags that were
+kept, lowest first, and what reads them here makes each word's sum to 1 again. Both are plain lists,
+so that any program can read them; metadata `keep_above` says which it is.
 """
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.errors import InputError
+from pipeline.parts import (
+    lists,
+    metadata_of,
+    parts_of,
+    read_part,
+    rows_by_sentence,
+    rows_of,
+    schema_of,
+    write_part,
+)
 
-PART = 2000
-"""Sentences a part: some MB, a second of work."""
+_PATHS = {
+    "sentence_id": pa.int32(),
+    "paths": pa.list_(pa.list_(pa.int16())),
+    "path_log_probs": pa.list_(pa.float32()),
+    "log_partition": pa.float32(),
+}
+_KEPT = {
+    "kept_tags": pa.list_(pa.list_(pa.int16())),
+    "kept_log_marginals": pa.list_(pa.list_(pa.float16())),
+}
+_ENCODINGS = {
+    "sentence_id": "DELTA_BINARY_PACKED",
+    "paths.list.element.list.element": "BYTE_STREAM_SPLIT",
+    "path_log_probs.list.element": "BYTE_STREAM_SPLIT",
+    "log_partition": "BYTE_STREAM_SPLIT",
+}
 
 
 @dataclass(frozen=True)
-class Emissions:
-    """The emissions of some sentences, one after the other.
+class TargetRows:
+    """Targets of some sentences, one after the other.
 
-    `sentence_ids` [sentences]; `offsets` [sentences + 1] into the words; `scores` [words, tags].
+    `offsets` [sentences + 1] into the words; `counts` [sentences]: how many paths each has; `paths`
+    [Σ counts · words]: path after path, best first, a tag a word; `path_log_probs` [Σ counts];
+    `log_partition` [sentences]; `log_marginals` [words, tags].
     """
 
     sentence_ids: np.ndarray
     offsets: np.ndarray
-    scores: np.ndarray
+    counts: np.ndarray
+    paths: np.ndarray
+    path_log_probs: np.ndarray
+    log_partition: np.ndarray
+    log_marginals: np.ndarray
 
     def __len__(self) -> int:
         return len(self.sentence_ids)
 
 
 @dataclass(frozen=True)
-class TargetRows:
-    """Targets of some sentences, one after the other, as the file holds them.
+class Loss:
+    """How much of the marginals was dropped: `mass`, summed over so many `words`."""
 
-    `paths` [sentence][path][word] best first; `path_log_probs` [sentence][path];
-    `log_partition` [sentences]; `log_marginals` [words, tags] float16, words as in `offsets`.
+    words: int = 0
+    mass: float = 0.0
+
+    def __add__(self, other: "Loss") -> "Loss":
+        return Loss(self.words + other.words, self.mass + other.mass)
+
+
+def write_targets(
+    path: Path, groups: Iterable[TargetRows], tags: Sequence[str], k: int, keep_above: float = 0.0
+) -> None:
+    """Write one part of targets, a row group for each of `groups`.
+
+    Marginals below `keep_above` are dropped, unless they are the largest of their word.
     """
-
-    sentence_ids: np.ndarray
-    offsets: np.ndarray
-    paths: list[np.ndarray]
-    path_log_probs: list[np.ndarray]
-    log_partition: np.ndarray
-    log_marginals: np.ndarray
-
-
-def part_name(number: int) -> str:
-    """The file name of a part, so that names sort as numbers do."""
-    return f"part-{number:05d}.parquet"
-
-
-def write_emissions(path: Path, rows: Emissions, tags: Sequence[str]) -> None:
-    """Write one part of emissions."""
-    columns = {
-        "sentence_id": pa.array(rows.sentence_ids, pa.int32()),
-        "emissions": _by_sentence(rows.offsets, rows.scores.astype(np.float32)),
-    }
-    _write(path, columns, {"tags": list(tags)})
-
-
-def write_targets(path: Path, rows: TargetRows, tags: Sequence[str], k: int) -> None:
-    """Write one part of targets."""
-    counts = np.array([len(probabilities) for probabilities in rows.path_log_probs])
-    words = np.repeat(np.diff(rows.offsets), counts)
-    flat = np.concatenate([paths.ravel() for paths in rows.paths] or [np.zeros(0)])
-    each = pa.ListArray.from_arrays(_offsets(words), pa.array(flat.astype(np.int16)))
-    columns = {
-        "sentence_id": pa.array(rows.sentence_ids, pa.int32()),
-        "paths": pa.ListArray.from_arrays(_offsets(counts), each),
-        "path_log_probs": pa.ListArray.from_arrays(
-            _offsets(counts),
-            pa.array(np.concatenate([*rows.path_log_probs, np.zeros(0)]).astype(np.float32)),
-        ),
-        "log_partition": pa.array(rows.log_partition, pa.float32()),
-        "log_marginals": _by_sentence(rows.offsets, rows.log_marginals.astype(np.float16)),
-    }
-    _write(path, columns, {"tags": list(tags), "k": k})
-
-
-def read_emissions(folder: Path) -> Iterator[Emissions]:
-    """The parts of a folder, in order; InputError where one is missing or damaged."""
-    for table in _tables(folder):
-        offsets, scores = _words(table["emissions"])
-        yield Emissions(table["sentence_id"].to_numpy(), offsets, scores)
+    about: dict[str, object] = {"tags": list(tags), "k": k}
+    if not keep_above:
+        whole = {"log_marginals": pa.list_(pa.list_(pa.float16(), len(tags)))}
+        leaf = {"log_marginals.list.element.list.element": "BYTE_STREAM_SPLIT"}
+        columns = ([*_paths(rows), _whole(rows)] for rows in groups)
+        write_part(path, schema_of(_PATHS | whole, about), _ENCODINGS | leaf, columns)
+        return
+    lost: list[Loss] = []
+    leaves = {f"{name}.list.element.list.element": "BYTE_STREAM_SPLIT" for name in _KEPT}
+    columns = ([*_paths(rows), *_kept(rows, keep_above, lost)] for rows in groups)
+    schema = schema_of(_PATHS | _KEPT, about | {"keep_above": keep_above})
+    write_part(path, schema, _ENCODINGS | leaves, columns, lambda: asdict(sum(lost, Loss())))
 
 
 def read_targets(folder: Path) -> Iterator[TargetRows]:
-    """The parts of a folder, in order; InputError where one is missing or damaged."""
-    for table in _tables(folder):
-        offsets, log_marginals = _words(table["log_marginals"])
-        counts = table["path_log_probs"].combine_chunks()
-        borders = counts.offsets.to_numpy()
-        paths = table["paths"].combine_chunks().values.values.to_numpy()
-        lengths = np.diff(offsets)
-        starts = np.concatenate([[0], np.cumsum(np.diff(borders) * lengths)])
-        yield TargetRows(
-            table["sentence_id"].to_numpy(),
-            offsets,
-            [paths[starts[i] : starts[i + 1]].reshape(-1, lengths[i]) for i in range(len(lengths))],
-            np.split(counts.values.to_numpy(), borders[1:-1]),
-            table["log_partition"].to_numpy(),
-            log_marginals,
-        )
+    """The targets of a folder, a row group at a time, in order; marginals that were dropped are
+    -inf. InputError where a part is missing or damaged.
+    """
+    for path in parts_of(folder):
+        about = metadata_of(path)
+        names = _KEPT if about.get("keep_above") else ("log_marginals",)
+        for table in read_part(path, [*_PATHS, *names]):
+            if "log_marginals" in names:
+                offsets, marginals = rows_of(table["log_marginals"])
+            else:
+                offsets, marginals = _renormalised(table, len(about["tags"]))
+            log_probs = table["path_log_probs"].combine_chunks()
+            yield TargetRows(
+                table["sentence_id"].to_numpy(),
+                offsets,
+                np.diff(log_probs.offsets.to_numpy()),
+                table["paths"].combine_chunks().values.values.to_numpy(),
+                log_probs.values.to_numpy(),
+                table["log_partition"].to_numpy(),
+                marginals,
+            )
 
 
-def read_tags(folder: Path) -> tuple[str, ...]:
-    """The tag set that the parts of a folder were written with."""
-    path = _parts(folder)[0]
-    with _open(path) as file:
-        metadata = file.schema_arrow.metadata or {}
-    if b"tags" not in metadata:
-        raise InputError(f"{path}: expected the metadata `tags`, found none; {_REMEDY}")
-    return tuple(json.loads(metadata[b"tags"]))
+def lost_in(folder: Path) -> Loss:
+    """What the parts of a folder say was dropped of their marginals; nothing where all are kept."""
+    abouts = [metadata_of(path) for path in parts_of(folder)]
+    return sum((Loss(each["words"], each["mass"]) for each in abouts if "mass" in each), Loss())
 
 
-def padded(rows: np.ndarray, offsets: np.ndarray, sentences: Sequence[int]) -> np.ndarray:
-    """Rows of words [words, …] as a padded batch [batch, longest, …] of the named sentences."""
-    lengths = [int(offsets[i + 1] - offsets[i]) for i in sentences]
-    batch = np.zeros((len(lengths), max(lengths, default=0), *rows.shape[1:]), dtype=rows.dtype)
-    for place, (sentence, length) in enumerate(zip(sentences, lengths, strict=True)):
-        batch[place, :length] = rows[offsets[sentence] : offsets[sentence] + length]
-    return batch
+def _paths(rows: TargetRows) -> list[pa.Array]:
+    """Everything but the marginals."""
+    lengths = np.repeat(np.diff(rows.offsets), rows.counts)
+    each = lists(_offsets(lengths), pa.array(rows.paths, pa.int16()))
+    counts = _offsets(rows.counts)
+    return [
+        pa.array(rows.sentence_ids, pa.int32()),
+        lists(counts, each),
+        lists(counts, pa.array(rows.path_log_probs.astype(np.float32))),
+        pa.array(rows.log_partition.astype(np.float32)),
+    ]
 
 
-_REMEDY = "remove the folder and run the stage that writes it again"
+def _whole(rows: TargetRows) -> pa.Array:
+    return rows_by_sentence(rows.offsets, rows.log_marginals.astype(np.float16))
 
 
-def _offsets(counts: np.ndarray) -> pa.Array:
-    return pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+def _kept(rows: TargetRows, keep_above: float, lost: list[Loss]) -> list[pa.Array]:
+    """Tags and their log-marginals, word by word; adds to `lost` what the rest weighed."""
+    logs = rows.log_marginals
+    kept = logs >= np.log(keep_above)
+    flat = np.flatnonzero(~kept.any(axis=1))
+    best = logs[flat].argmax(axis=1)
+    # A sentence that no path fits has no largest marginal either.
+    kept[flat, best] = logs[flat, best] > -np.inf
+    counts, values = np.count_nonzero(kept, axis=1), logs[kept]
+    lost.append(Loss(len(logs), float(np.count_nonzero(counts) - np.exp(values).sum())))
+    words = _offsets(counts)
+    tags = np.nonzero(kept)[1].astype(np.int16)
+    return [
+        lists(rows.offsets, lists(words, pa.array(column)))
+        for column in (tags, values.astype(np.float16))
+    ]
 
 
-def _by_sentence(offsets: np.ndarray, rows: np.ndarray) -> pa.ListArray:
-    values = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
+def _renormalised(table: pa.Table, tags: int) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets of sentences; log-marginals [words, tags], those that a word kept summing to 1."""
+    sentences = table["kept_log_marginals"].combine_chunks()
+    counts = np.diff(sentences.values.offsets.to_numpy())
+    word = np.repeat(np.arange(len(counts)), counts)
+    logs = sentences.values.values.to_numpy(zero_copy_only=False).astype(np.float32)
+    kept = np.bincount(word, weights=np.exp(logs), minlength=len(counts))
+    rows = np.full((len(counts), tags), -np.inf, dtype=np.float16)
+    tag = table["kept_tags"].combine_chunks().values.values.to_numpy()
+    rows[word, tag] = logs - np.log(kept[word])
+    return sentences.offsets.to_numpy().astype(np.int64), rows
 
 
-def _words(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets of sentences and the rows of their words [words, tags]."""
-    sentences = column.combine_chunks()
-    rows = sentences.values
-    return (
-        sentences.offsets.to_numpy(),
-        rows.flatten().to_numpy(zero_copy_only=False).reshape(-1, rows.type.list_size),
-    )
-
-
-def _write(path: Path, columns: dict[str, pa.Array], metadata: dict[str, object]) -> None:
-    encoded = {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
-    schema = pa.schema(
-        [pa.field(name, column.type, nullable=False) for name, column in columns.items()],
-        metadata=encoded,
-    )
-    # Dictionaries only cost on floats; a tag recurs, so paths keep theirs.
-    pq.write_table(
-        pa.Table.from_arrays(list(columns.values()), schema=schema),
-        path,
-        compression="zstd",
-        use_dictionary=["paths.list.element.list.element"],  # pyright: ignore[reportArgumentType]
-        write_page_checksum=True,
-    )
-
-
-def _tables(folder: Path) -> Iterator[pa.Table]:
-    for path in _parts(folder):
-        with _open(path) as file:
-            try:
-                yield file.read()
-            except (pa.ArrowException, OSError) as error:
-                raise _damaged(path, error) from None
-
-
-def _parts(folder: Path) -> list[Path]:
-    paths = sorted(folder.glob("part-*.parquet"))
-    if [path.name for path in paths] != [part_name(number) for number in range(len(paths))]:
-        raise InputError(f"{folder}: expected parts 0, 1, 2 …, found a gap; {_REMEDY}")
-    if not paths:
-        raise InputError(f"{folder}: expected Parquet parts, found none; {_REMEDY}")
-    return paths
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    found = str(error).splitlines()[0]
-    return InputError(
-        f"{path}: expected a whole Parquet file, found a damaged one ({found}); {_REMEDY}"
-    )
+def _offsets(counts: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts)])

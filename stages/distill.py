@@ -17,6 +17,7 @@ from pipeline.examples import Examples, write_examples
 from pipeline.lattice import Lattice
 from pipeline.lessons import development_f1
 from pipeline.objectives import Gold, Targets, total
+from pipeline.parts import read_tags
 from pipeline.recipes import Recipe
 from pipeline.running.artifacts import made_by
 from pipeline.running.bench import Bench, produce
@@ -24,7 +25,7 @@ from pipeline.running.closure import closure
 from pipeline.running.progress import log
 from pipeline.students import new_student, save_student
 from pipeline.tags import require_tags
-from pipeline.targets import TargetRows, read_tags, read_targets
+from pipeline.targets import TargetRows, read_targets
 from pipeline.training import Training, fit, write_curve
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from pipeline.corpus import Split, split_path
+from pipeline.emissions import read_emissions
 from pipeline.errors import InputError
 from pipeline.evaluation import write_examined
 from pipeline.examination import examine
@@ -14,7 +15,6 @@ from pipeline.extraction import best_paths
 from pipeline.running.artifacts import made_by
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
-from pipeline.targets import read_emissions
 from pipeline.transitions import Transitions, read_description, read_transitions
 
 

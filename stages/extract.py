@@ -1,17 +1,25 @@
 """extract: from stored emissions to k best paths and marginals; no teacher runs."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+from pipeline.device import found_threads
+from pipeline.emissions import read_emissions_part
 from pipeline.extraction import Extract, extract
+from pipeline.parts import parts_of, read_tags
 from pipeline.running.artifacts import made_by, writing
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
-from pipeline.running.progress import progress
+from pipeline.running.progress import log, progress
 from pipeline.tags import require_tags
-from pipeline.targets import part_name, read_emissions, read_tags, write_targets
-from pipeline.transitions import read_description, read_transitions
+from pipeline.targets import Loss, lost_in, write_targets
+from pipeline.transitions import Transitions, read_description, read_transitions
+
+PARTS_AT_ONCE = 8
+"""At most: each takes the memory of a row group or two, and more would only wait for the disk."""
 
 
 def run(read: Callable[[], Extract], teacher: Path, emissions: Path, out: Path) -> None:
@@ -30,17 +38,39 @@ def run(read: Callable[[], Extract], teacher: Path, emissions: Path, out: Path) 
 
 def _extract(settings: Extract, teacher: Path, emissions: Path, bench: Bench) -> None:
     transitions, known = read_transitions(teacher), read_description(teacher).tags
-    parts = bench.kept / "parts"
-    for folder in sorted({path.parent for path in emissions.rglob("part-*.parquet")}):
-        name, tags = folder.relative_to(emissions), read_tags(folder)
-        require_tags(tags, folder, known, teacher, f"run `dvc repro score@{teacher.name}`")
-        total = len(list(folder.glob("part-*.parquet")))
-        with progress(total, f"extracting {name}", "parts") as advance:
-            for number, rows in enumerate(read_emissions(folder)):
-                path = parts / name / part_name(number)
-                if not path.exists():
-                    with writing(path) as temporary:
-                        targets = extract(rows, transitions, settings.k)
-                        write_targets(temporary, targets, tags, settings.k)
-                advance(1)
-    shutil.move(parts, bench.out)
+    out = bench.kept / "parts"
+    folders = sorted({path.parent for path in emissions.rglob("part-*.parquet")})
+    for folder in folders:
+        remedy = f"run `dvc repro score@{teacher.name}`"
+        require_tags(read_tags(folder), folder, known, teacher, remedy)
+    parts = [path for folder in folders for path in parts_of(folder)]
+    written = [out / path.relative_to(emissions) for path in parts]
+    make = partial(_extract_part, settings, transitions, known)
+    threads = min(found_threads(), PARTS_AT_ONCE)
+    with (
+        progress(len(parts), f"extracting on {threads} threads", "parts") as advance,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        for _ in pool.map(make, parts, written):
+            advance(1)
+    for folder in folders:
+        name = folder.relative_to(emissions)
+        _report(lost_in(out / name), name, settings)
+    shutil.move(out, bench.out)
+
+
+def _extract_part(
+    settings: Extract, transitions: Transitions, tags: Sequence[str], part: Path, out: Path
+) -> None:
+    """Write the targets of one part, a row group at a time, unless a killed run has done so."""
+    if out.exists():
+        return
+    groups = (extract(rows, transitions, settings.k) for rows in read_emissions_part(part))
+    with writing(out) as temporary:
+        write_targets(temporary, groups, tags, settings.k, settings.keep_above)
+
+
+def _report(lost: Loss, name: Path, settings: Extract) -> None:
+    if settings.keep_above:
+        share = lost.mass / max(1, lost.words)
+        log(f"{name}: dropped marginals below {settings.keep_above:g}, {share:.3%} of their sum")

@@ -12,7 +12,7 @@ from pipeline.running.artifacts import made_by
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
 from pipeline.running.progress import log, progress
-from pipeline.scoring import Score, score_split, windowed
+from pipeline.scoring import Score, score_split
 from pipeline.tags import require_tags
 
 
@@ -64,6 +64,6 @@ def _score(
                 batch_words=batch_words,
                 scored=advance,
             )
-        long += windowed(teacher, split.words)
+        long += teacher.encoder.windowed(split.words)
     log(f"{folder.name}: {long} sentences were longer than a window and read in several")
     shutil.move(parts, bench.out)

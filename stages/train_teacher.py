@@ -47,7 +47,7 @@ def _train(settings: Teacher, train: list[Split], dev: list[Split], bench: Bench
     torch.manual_seed(settings.training.seed)
     sentences = (words for split in train for words in split.words)
     teacher = new_teacher(settings, sentences, train[0].tag_set, train[0].scheme)
-    lessons = Lessons(train, teacher.encoder.size)
+    lessons = Lessons(train, teacher.encoder.sizes)
     log(f"{bench.out.name}: {len(lessons.lengths)} sentences, tags {' '.join(train[0].tag_set)}")
     curve = fit(
         teacher.to(found_device()),

@@ -1,5 +1,6 @@
 """Students learn from just what the tables say, in any order, with or without a teacher."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,19 @@ from tests import toys
 
 def rows_of(split: Split, first: int, end: int) -> TargetRows:
     """Targets that tell from which sentence and word they come."""
-    lengths = [len(words) for words in split.words[first:end]]
+    lengths = np.array([len(words) for words in split.words[first:end]])
     offsets = np.cumsum([0, *lengths])
-    paths = [
-        np.full((1 + n % 3, length), n % len(split.tag_set), dtype=np.int16)
-        for n, length in enumerate(lengths, start=first)
-    ]
-    log_probs = [-np.arange(1.0, len(path) + 1) for path in paths]
-    marginals = np.arange(offsets[-1] * 5).reshape(-1, 5).astype(np.float16)
-    ids = np.array(split.sentence_ids[first:end], dtype=np.int32)
-    return TargetRows(ids, offsets, paths, log_probs, np.zeros(len(ids)), marginals)
+    numbers = np.arange(first, end)
+    counts = 1 + numbers % 3
+    return TargetRows(
+        np.array(split.sentence_ids[first:end], dtype=np.int32),
+        offsets,
+        counts,
+        np.repeat(numbers % len(split.tag_set), counts * lengths).astype(np.int16),
+        np.concatenate([-np.arange(1.0, count + 1) for count in counts]),
+        np.zeros(len(lengths)),
+        np.arange(offsets[-1] * 5).reshape(-1, 5).astype(np.float16),
+    )
 
 
 def parts_of(split: Split, size: int) -> list[TargetRows]:
@@ -77,6 +81,48 @@ def test_without_a_teacher_there_is_gold_alone(tmp_path: Path, train: Split):
     assert words == [train.words[1], train.words[0]]
     assert gold.labelled.all()
     assert not targets.taught.any()
+
+
+def test_halves_are_those_of_the_file(tmp_path: Path, train: Split):
+    rows = rows_of(train, 0, len(train))
+    chance = np.random.default_rng(0)
+    rows.log_marginals[:] = -chance.exponential(5, rows.log_marginals.shape)
+    rows.log_marginals[chance.random(rows.log_marginals.shape) < 0.3] = -np.inf
+    write_examples(tmp_path / "e", [(train, [rows])], 0)
+    _, (_, targets) = Examples(tmp_path / "e", 5).batch(range(len(train)))
+    for n, found in enumerate(targets.log_marginals):
+        words = rows.log_marginals[rows.offsets[n] : rows.offsets[n + 1]].astype(np.float32)
+        np.testing.assert_array_equal(found[: len(words)], words)
+        assert not found[len(words) :].any()
+
+
+def test_a_sentence_that_no_path_fits_has_no_teacher(tmp_path: Path, train: Split):
+    rows = rows_of(train, 0, len(train))
+    lengths = np.diff(rows.offsets)
+    first = int(rows.counts[0])
+    rows = replace(
+        rows,
+        counts=np.array([0, *rows.counts[1:]]),
+        paths=rows.paths[first * lengths[0] :],
+        path_log_probs=rows.path_log_probs[first:],
+    )
+    write_examples(tmp_path / "e", [(train, [rows])], 0)
+    _, (_, targets) = Examples(tmp_path / "e", 5).batch([0, 1])
+    assert targets.taught.tolist() == [False, True]
+    assert (targets.paths[1, :2, : lengths[1]] == 1).all()
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path: Path, train: Split, transfer: Split):
+    for name in ("a", "b"):
+        parts = [(train, parts_of(train, 25)), (transfer, parts_of(transfer, 7))]
+        write_examples(tmp_path / name, parts, 10)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_nothing_at_all_is_no_error(tmp_path: Path, transfer: Split):
+    write_examples(tmp_path / "e", [(transfer, None)], 0)
+    examples = Examples(tmp_path / "e", 5)
+    assert (len(examples), list(examples.words())) == (0, [])
 
 
 @pytest.mark.parametrize("limit", [0, 1, 9, 20])

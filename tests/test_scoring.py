@@ -1,16 +1,21 @@
 """Emissions are the teacher's, whatever the batches; a finished part is not made twice."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from pipeline import scoring
+from pipeline.emissions import read_emissions
+from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
-from pipeline.scoring import emissions, score_split, windowed
+from pipeline.parts import part_name, read_tags
+from pipeline.scoring import emissions, score_split
 from pipeline.students import new_student
 from pipeline.tagger import Tagger
-from pipeline.targets import part_name, read_emissions, read_tags
 from tests import toys
 from tests.test_transformer import encoder
 
@@ -57,17 +62,61 @@ def test_a_second_run_keeps_finished_parts(teacher: Tagger, tmp_path: Path):
     assert (tmp_path / part_name(0)).stat().st_mtime_ns == kept
 
 
+def test_a_part_that_cannot_be_written_ends_the_pass(
+    teacher: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It is written behind the teacher's back, yet never fails in silence."""
+    computed, write = [], scoring.write_emissions
+
+    def full(path: Path, *rest) -> None:
+        if path.name == part_name(1):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, *rest)
+
+    def counted(*arguments):
+        computed.append(arguments)
+        return emissions(*arguments)
+
+    monkeypatch.setattr(scoring, "write_emissions", full)
+    monkeypatch.setattr(scoring, "emissions", counted)
+    with pytest.raises(InputError, match="the disk is full"):
+        scored(teacher, tmp_path, part=2)
+    there = {path.name for path in tmp_path.iterdir()}
+    assert {part_name(0)} <= there <= {part_name(0), part_name(2)}
+    assert len(computed) < 6
+
+
+def test_a_teacher_that_says_no_numbers_is_refused(teacher: Tagger, tmp_path: Path):
+    torch.nn.init.constant_(teacher.emit.bias, torch.nan)
+    with pytest.raises(InputError, match=r"the teacher: .* found NaN or \+inf in sentence 0;"):
+        scored(teacher, tmp_path)
+
+
+def test_the_encoder_is_asked_for_sizes_once_a_part(
+    teacher: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked, sizes = [], teacher.encoder.sizes
+
+    def counted(sentences):
+        asked.append(len(sentences))
+        return sizes(sentences)
+
+    monkeypatch.setattr(teacher.encoder, "sizes", counted)
+    scored(teacher, tmp_path)
+    assert asked == [10, 10, 3]
+
+
 def test_out_of_memory_halves_the_batch(teacher: Tagger, monkeypatch: pytest.MonkeyPatch):
     _, expected = emissions(teacher, WORDS, 10_000)
-    forward, sizes = Tagger.forward, []
+    compute, sizes = Tagger.emissions, []
 
     def short_of_memory(self, inputs):
         sizes.append(len(inputs["lengths"]))
         if sizes[-1] > 6:
             raise torch.cuda.OutOfMemoryError
-        return forward(self, inputs)
+        return compute(self, inputs)
 
-    monkeypatch.setattr(Tagger, "forward", short_of_memory)
+    monkeypatch.setattr(Tagger, "emissions", short_of_memory)
     _, found = emissions(teacher, WORDS, 10_000)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert max(sizes) == 23
@@ -96,10 +145,10 @@ def test_one_sentence_that_does_not_fit_is_an_error(
     def never(self, inputs):
         raise torch.cuda.OutOfMemoryError
 
-    monkeypatch.setattr(Tagger, "forward", never)
+    monkeypatch.setattr(Tagger, "emissions", never)
     with pytest.raises(torch.cuda.OutOfMemoryError):
         emissions(teacher, WORDS[:1], 10)
 
 
 def test_only_encoders_with_windows_have_windowed_sentences(teacher: Tagger):
-    assert windowed(teacher, [["word"] * 5000]) == 0
+    assert teacher.encoder.windowed([["word"] * 5000]) == 0

@@ -26,7 +26,7 @@ def _checkpoints_at_every_step(monkeypatch: pytest.MonkeyPatch):
 def trained(folder: Path, training: Training = QUICK, loss=gold_nll) -> tuple[Tagger, list]:
     train, dev = toys.split(folder, "train"), toys.split(folder, "dev")
     torch.manual_seed(training.seed)
-    lessons = Lessons([train], len)
+    lessons = Lessons([train], lambda sentences: [*map(len, sentences)])
     student = new_student(SMALL, train.words, train.tag_set, "iob2", "crf")
     kept = folder / "kept"
     kept.mkdir(exist_ok=True)
@@ -104,7 +104,7 @@ def test_accumulated_batches_make_one_step(tmp_path: Path):
 def test_patience_ends_training_and_keeps_the_best(tmp_path: Path):
     scores = iter([10.0, 30.0, 20.0, 5.0, 99.0])
     train = toys.split(tmp_path, "train")
-    lessons = Lessons([train], len)
+    lessons = Lessons([train], lambda sentences: [*map(len, sentences)])
     student = new_student(SMALL, train.words, train.tag_set, "iob2", "crf")
     seen = []
 

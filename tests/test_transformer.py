@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from pipeline.transformer import TransformerEncoder, windows
+from pipeline.pieces import windows
+from pipeline.transformer import TransformerEncoder
 
 PIECES = [
     *("[PAD]", "[UNK]", "[CLS]", "[SEP]"),
@@ -104,8 +105,8 @@ def test_first_and_mean_pooling_take_what_they_say():
 def test_a_long_sentence_is_read_whole_in_windows():
     network = encoder(window=12, overlap=4)
     words = ["the", "london", "bridge"] * 10
-    assert network.windowed(words)
-    assert not network.windowed(words[:10])
+    assert network.windowed([words, words[:10], words]) == 2
+    assert network.sizes([words, [], words[:10]]) == [30, 0, 10]
     inputs = network.inputs([words])
     assert len(inputs["pieces"]) > 1
     assert sorted(inputs["word"][inputs["word"] > 0].tolist()) == list(range(1, 31))
