@@ -59,7 +59,7 @@ Slow = dict[tuple[str, str], int]
 
 def main() -> None:
     """Measure and print."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--rounds", type=int, default=60, help="turns of each, at most")
     options.add_argument("--patience", type=float, default=1.0, help="seconds for each, at most")
     options.add_argument("--sizes", type=int, default=len(SIZES), help="how many, smallest first")

@@ -69,7 +69,7 @@ CASES = {
 
 def main() -> None:
     """Print the table."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--lattices", type=int, default=25, help="how many of each kind")
     count = options.parse_args().lattices
     print(f"{count} lattices of four sentences in each column; float32.")

@@ -52,11 +52,11 @@ def _of_paths(lattice: Lattice, found: Paths, k: int) -> float:
 def _nll(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
     """Values and gradients."""
     wide = problem.lattice.double()
-    scores = [x.clone().requires_grad_() for x in (wide.emissions, wide.transitions)]
-    leaves = Lattice(*scores, wide.start, wide.end, wide.mask)
-    sums = log_space.run(*scores, wide.start, wide.end, wide.lengths)
-    losses = log_space.log_partition(sums) - score(leaves, problem.gold)
-    return losses.detach(), *torch.autograd.grad(losses.sum(), scores)
+    emissions, transitions = wide.emissions.requires_grad_(), wide.transitions.requires_grad_()
+    sums = log_space.run(emissions, transitions, wide.start, wide.end, wide.lengths)
+    losses = log_space.log_partition(sums) - score(wide, problem.gold)
+    by_word, by_pair = torch.autograd.grad(losses.sum(), (emissions, transitions))
+    return losses.detach(), by_word, by_pair
 
 
 @cache

@@ -2,7 +2,9 @@
 
 import itertools
 import tempfile
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +25,7 @@ class Crfsuite(Peer):
 
     def prepare(self) -> None:
         """Train, read the weights, and scale every attribute to the emission that is asked for."""
-        import pycrfsuite
-
+        pycrfsuite: Any = import_module("pycrfsuite")
         random, tags = np.random.default_rng(0), self.lattice.emissions.shape[2]
         trainer = pycrfsuite.Trainer("lbfgs", verbose=False)
         trainer.set_params({"max_iterations": 3, "c2": 0.1, "feature.possible_transitions": True})
@@ -92,22 +93,21 @@ class Hmmlearn(Peer):
 
     def viterbi(self) -> Operation:
         """Arrays."""
-        from hmmlearn import _hmmc
-
+        compiled: Any = import_module("hmmlearn._hmmc")
         return Operation(
-            lambda: [_hmmc.viterbi(self.start, self.steps, words)[1] for words in self.words],
+            lambda: [compiled.viterbi(self.start, self.steps, words)[1] for words in self.words],
             lambda found: [[path.tolist()] for path in found],
         )
 
     def marginals(self) -> Operation:
         """As its `predict_proba` does it: both directions in log space, then normalised."""
-        from hmmlearn import _hmmc
+        compiled: Any = import_module("hmmlearn._hmmc")
 
         def run() -> list[np.ndarray]:
             found = []
             for words in self.words:
-                _, forward = _hmmc.forward_log(self.start, self.steps, words)
-                logs = forward + _hmmc.backward_log(self.start, self.steps, words)
+                _, forward = compiled.forward_log(self.start, self.steps, words)
+                logs = forward + compiled.backward_log(self.start, self.steps, words)
                 shares = np.exp(logs - logs.max(axis=1, keepdims=True))
                 found.append(shares / shares.sum(axis=1, keepdims=True))
             return found
@@ -128,8 +128,7 @@ class CrfPlusPlus(Peer):
 
     def prepare(self) -> None:
         """Write a model that holds nothing but the transitions."""
-        import CRFPP
-
+        crfpp: Any = import_module("CRFPP")
         tags = self.lattice.emissions.shape[2]
         weights = self.lattice.transitions.flatten().tolist()
         lines = ["version: 100", "cost-factor: 1", f"maxid: {tags * tags}", "xsize: 1", ""]
@@ -137,8 +136,8 @@ class CrfPlusPlus(Peer):
         self.folder = tempfile.TemporaryDirectory()
         Path(self.folder.name, "text").write_text("\n".join(lines) + "\n")
         paths = [f"{self.folder.name}/{name}" for name in ("text", "model")]
-        CRFPP.crfpp_learn(["crf_learn", "-C", *paths])
-        self.model = CRFPP.Model(f"-m {paths[1]} -n 2 -v 2")
+        crfpp.crfpp_learn(["crf_learn", "-C", *paths])
+        self.model = crfpp.Model(f"-m {paths[1]} -n 2 -v 2")
 
     def k_best(self, k: int) -> Operation:
         """It goes on as long as it finds paths."""

@@ -1,5 +1,6 @@
 """Peers that are torch modules, with transitions, start and end as parameters."""
 
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -131,37 +132,35 @@ class NbestCrf(Module):
         return Operation(run, lambda x: self.unpadded(x.transpose(0, 1)))
 
 
+class _Contiguous:
+    """PyTorch with a `where` whose results are contiguous, as they once were."""
+
+    def where(self, condition: Tensor, *others: Tensor) -> Tensor:
+        """Of a mask of bytes, too."""
+        return torch.where(condition.bool(), *others).contiguous()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+
 class NbestCrfMended(NbestCrf):
-    """The same where `torch.where` gives what the PyTorch of its day gave: contiguous tensors."""
+    """The same, where only its own module sees the PyTorch of its day."""
 
     @classmethod
     def label(cls) -> str:
-        """With what was mended."""
+        """With what was done to it."""
         return f"{super().label()}, mended"
 
-    def prepare(self) -> None:
-        """Only its own module sees the other `where`."""
-        from pytorchcrf import pytorch_crf
-
-        class Torch:
-            where = staticmethod(lambda *x: torch.where(x[0].bool(), *x[1:]).contiguous())
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(torch, name)
-
-        super().prepare()
-        self.patched = (pytorch_crf, Torch())
-
     def k_best(self, k: int) -> Operation:
-        """The patch is in place while it runs."""
-        inner, (module, mended) = super().k_best(k), self.patched
+        """The other `where` is in place while it runs."""
+        inner, own = super().k_best(k), import_module("pytorchcrf.pytorch_crf")
 
         def run() -> Any:
-            module.torch = mended
+            setattr(own, "torch", _Contiguous())  # noqa: B010
             try:
                 return inner.run()
             finally:
-                module.torch = torch
+                setattr(own, "torch", torch)  # noqa: B010
 
         return Operation(run, inner.read)
 

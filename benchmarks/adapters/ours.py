@@ -138,7 +138,7 @@ class Kernels(Peer):
         of = self.lattice
         batch, words, tags = of.emissions.shape
         scores = (of.transitions, of.start, of.end)
-        self.arguments = (
+        self.arguments: Any = (
             of.emissions.reshape(-1, tags).numpy(),
             np.arange(batch, dtype=np.int64) * words,
             of.lengths.numpy(),
@@ -171,4 +171,4 @@ class Kernels(Peer):
                 at += k * length
             return lists
 
-        return Operation(lambda: paths.k_best(*self.arguments, k), read)
+        return Operation(lambda: paths.k_best(*self.arguments, k=k), read)
