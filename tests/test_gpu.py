@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from makers import lattice, lattices
 from torch.testing import assert_close
 
-from pipeline.kernels import gpu, log_space
+from pipeline.kernels import forward_backward, gpu, log_space
 from pipeline.lattice import Lattice
 
 pytest.importorskip("triton", reason="Triton is not installed, and only that runs on a GPU")
@@ -23,41 +23,28 @@ few = examples(max_examples=12)
 ON_GPU = torch.cuda.is_available()
 
 
-class OnGpu:
-    """The functions of `gpu`, of tensors on the CPU."""
-
-    def __call__(self, name, *arguments):
-        moved = (
-            gpu.Pass(*(part.cuda() for part in x)) if isinstance(x, tuple) else x.cuda()
-            for x in arguments
-        )
-        found = getattr(gpu, name)(*moved)
-        return tuple(x.cpu() for x in found) if isinstance(found, tuple) else found.cpu()
-
-
-class Interpreted:
-    """The same, in a process where Triton interprets."""
-
-    def __init__(self, process):
-        self._process = process
-
-    def __call__(self, name, *arguments):
-        arrays = (
-            tuple(part.numpy() for part in x) if isinstance(x, tuple) else x.numpy()
-            for x in arguments
-        )
-        found = self._process.submit(interpreted.call, name, *arrays).result()
-        several = isinstance(found, tuple)
-        return tuple(map(torch.from_numpy, found)) if several else torch.from_numpy(found)
-
-
 @pytest.fixture(scope="module")
 def kernels():
+    """Calls a function of `interpreted`, of tensors on the CPU."""
     if ON_GPU:
-        yield OnGpu()
+        yield lambda function, *arguments: function("cuda", *arguments)
         return
     with interpreted.process() as process:
-        yield Interpreted(process)
+        yield lambda function, *arguments: process.submit(function, "cpu", *arguments).result()
+
+
+def call(kernels, name, *arguments):
+    arrays = (
+        tuple(part.numpy() for part in x) if isinstance(x, tuple) else x.numpy() for x in arguments
+    )
+    found = kernels(interpreted.call, name, *arrays)
+    several = isinstance(found, tuple)
+    return tuple(map(torch.from_numpy, found)) if several else torch.from_numpy(found)
+
+
+def differentiate(kernels, name, *arguments):
+    arrays = (x.detach().numpy() for x in arguments)
+    return map(torch.from_numpy, kernels(interpreted.differentiate, name, *arrays))
 
 
 def chain(of: Lattice):
@@ -65,7 +52,7 @@ def chain(of: Lattice):
 
 
 def run(kernels, of: Lattice) -> gpu.Pass:
-    found = gpu.Pass(*kernels("run", *chain(of)))
+    found = gpu.Pass(*call(kernels, "run", *chain(of)))
     unread = ~(of.mask & found.exact[:, None])
     for part in (found.before, found.onward, found.after, found.steps):
         assert (part[unread] == 0).all()
@@ -79,10 +66,6 @@ def slowly(of: Lattice):
     leaves = [x.double().requires_grad_() for x in scores]
     sums = log_space.run(*leaves, of.lengths)
     return log_space.log_partition(sums), log_space.log_marginals(sums), leaves
-
-
-def pairs(left, right):
-    return left.flatten(0, 1).T @ right.flatten(0, 1)
 
 
 def close(found, expected, tolerance=1e-9):
@@ -120,28 +103,29 @@ def test_float32_is_as_good_as_its_scores(kernels, of):
 
 @few
 @given(lattices(spreads=(0.1, 1.0, 10.0)), st.integers(0, 99))
-def test_gradients_are_those_of_log_space(kernels, of, seed):
-    found = run(kernels, of)
+def test_values_and_gradients_are_those_of_log_space(kernels, of, seed):
     log_partition, log_marginals, leaves = slowly(of)
     random = torch.Generator().manual_seed(seed)
-    each, weights = (torch.randn(x.shape, generator=random) for x in (log_partition, log_marginals))
-    weights = torch.where(log_marginals > -30, weights, 0.0).double()
-    sums = ((log_partition * each).sum(), (log_marginals.clamp(min=-30) * weights).sum())
-    first, second = (
-        torch.autograd.grad(x, leaves, retain_graph=True, materialize_grads=True) for x in sums
+    each, weights = (
+        torch.randn(x.shape, generator=random, dtype=torch.float64)
+        for x in (log_partition, log_marginals)
     )
-    marginals, each = found.marginals, each.double()[:, None, None]
-    close(marginals * each, first[0])
-    close(pairs(found.before * each, found.onward) * found.factors[0], first[1])
-
-    direction = torch.where(marginals > 0, weights / marginals, 0.0)
-    moved = gpu.Tangents(*kernels("tangents", found, direction, of.lengths))
-    joint = moved.before * found.after + found.before * moved.after
-    drift = joint.sum(dim=2, keepdim=True)
-    close(joint - marginals * drift, second[0], 1e-8)
-    both = pairs(moved.before - found.before * drift, found.onward)
-    both += pairs(found.before, moved.onward)
-    close(both * found.factors[0], second[1], 1e-8)
+    weights = torch.where(log_marginals.detach() > -30, weights, 0.0)
+    gold = torch.randint(of.emissions.shape[2], of.mask.shape, generator=random)
+    gold[~of.mask] = -1
+    costs = log_partition - forward_backward.score(*leaves, lengths=of.lengths, path=gold)
+    for name, expected, weighted, *more in (
+        ("nll", costs, torch.where(costs.detach() < torch.inf, each, 0.0), gold),
+        ("log_marginals", log_marginals, weights),
+    ):
+        value, exact, *found = differentiate(kernels, name, *chain(of), weighted, *more)
+        assert exact.all()
+        used = weighted != 0
+        close(value[used], expected[used].detach())
+        total = torch.where(used, expected, 0.0) * weighted
+        slow = torch.autograd.grad(total.sum(), leaves, retain_graph=True, materialize_grads=True)
+        for one, other in zip(found, slow, strict=True):
+            close(one, other, 1e-8)
 
 
 def test_sure_taggers_have_marginals_to_nine_digits(kernels):
@@ -181,7 +165,7 @@ def test_each_sentence_tells_whether_it_is_exact(kernels):
 @few
 @given(lattices())
 def test_the_best_path_is_that_of_all_listed(kernels, of):
-    paths = kernels("viterbi", *chain(of))
+    paths = call(kernels, "viterbi", *chain(of))
     assert paths.dtype == torch.int64
     assert (paths[~of.mask] == 0).all()
     for sentence, length in enumerate(of.lengths.tolist()):
@@ -195,7 +179,7 @@ def test_the_best_path_is_that_of_all_listed(kernels, of):
 @given(lattices(spreads=(1.0, 1e4)))
 def test_of_equal_paths_the_best_has_the_lowest_tags_from_the_last_word_on(kernels, of):
     of = Lattice(*(x.round() for x in (of.emissions, of.transitions, of.start, of.end)), of.mask)
-    paths = kernels("viterbi", *chain(of))
+    paths = call(kernels, "viterbi", *chain(of))
     for sentence, length in enumerate(of.lengths.tolist()):
         assert tuple(paths[sentence, :length].tolist()) == oracle.best(of, sentence)[0][0]
 
@@ -210,7 +194,7 @@ def test_any_number_of_tags(kernels, tags):
     log_partition, log_marginals, _ = slowly(of)
     close(found.log_partition, log_partition.detach())
     close(found.marginals[of.mask], log_marginals.detach().exp()[of.mask])
-    paths = kernels("viterbi", *chain(of))
+    paths = call(kernels, "viterbi", *chain(of))
     for sentence in range(2):
         best = oracle.best_by_merging(of.double(), sentence, 1)[0][1]
         assert tuple(paths[sentence, : len(best)].tolist()) == best
@@ -228,9 +212,14 @@ def test_small_batches(kernels, shape):
     of = Lattice(*scores, mask=torch.ones(batch, words, dtype=torch.bool))
     found = run(kernels, of)
     assert found.log_partition.tolist() == pytest.approx([words * math.log(tags)] * batch)
-    moved = gpu.Tangents(*kernels("tangents", found, found.marginals, of.lengths))
+    moved = gpu.Tangents(*call(kernels, "tangents", found, found.marginals, of.lengths))
     assert [x.shape for x in moved] == [shape] * 3
-    assert kernels("viterbi", *chain(of)).tolist() == [[0] * words] * batch
+    assert call(kernels, "viterbi", *chain(of)).tolist() == [[0] * words] * batch
+    gold, each = torch.zeros(batch, words, dtype=torch.int64), torch.ones(batch).double()
+    for name, *arguments in (("nll", each, gold), ("log_marginals", torch.ones(shape))):
+        value, _, *gradients = differentiate(kernels, name, *chain(of), *arguments)
+        assert value.shape == arguments[0].shape
+        assert [(x.shape, x.dtype) for x in gradients] == [(x.shape, x.dtype) for x in scores]
 
 
 def test_memory_layout_changes_nothing(kernels):
@@ -240,9 +229,11 @@ def test_memory_layout_changes_nothing(kernels):
     reversed_ = (emissions.permute(2, 1, 0).contiguous().permute(2, 1, 0), *strided[1:])
     for other in (strided, reversed_):
         assert not other[0].is_contiguous()
-        for one, two in zip(kernels("run", *chain(of)), kernels("run", *other), strict=True):
+        for one, two in zip(
+            call(kernels, "run", *chain(of)), call(kernels, "run", *other), strict=True
+        ):
             assert torch.equal(one, two)
-        assert torch.equal(kernels("viterbi", *chain(of)), kernels("viterbi", *other))
+        assert torch.equal(call(kernels, "viterbi", *chain(of)), call(kernels, "viterbi", *other))
 
 
 # Compiled
@@ -250,7 +241,7 @@ def test_memory_layout_changes_nothing(kernels):
 
 POINTERS = {
     "*fp32": ("emissions", "transitions", "start", "end"),
-    "*i64": ("lengths", "paths"),
+    "*i64": ("lengths", "path", "paths"),
     "*i8": ("previous",),
     "*i1": ("exact",),
     "i32": ("by_sentence", "by_word", "by_tag", "words", "tags"),
@@ -259,7 +250,8 @@ POINTERS = {
 
 @pytest.mark.parametrize("warps", [1, 4])
 @pytest.mark.parametrize(
-    "name", ["raise_transitions", "raise_words", "reach", "normalise", "tangent", "viterbi"]
+    "name",
+    ["raise_transitions", "raise_words", "reach", "normalise", "tangent", "score", "viterbi"],
 )
 def test_programs_compile_for_hopper(name, warps, tmp_path, monkeypatch):
     from triton import compile

@@ -152,18 +152,21 @@ def normalise(
         inside = is_word[:, None] & (tag < tags)[None, :]
         at = place[:, None] * tags + tag[None, :]
         begun, follows = tl.load(before + at, inside, 0.0), tl.load(after + at, inside, 0.0)
+        ends = tl.load(onward + at, inside, 0.0)
         total = tl.sum(begun * follows, axis=1)
-        level = tl.max(tl.maximum(begun, follows), axis=1) / REACH < total
+        furthest = tl.max(tl.maximum(tl.maximum(begun, follows), ends), axis=1)
+        level = furthest / REACH < total
         faults += tl.sum((is_word & ~level).to(tl.int32), axis=0)
         share = (1.0 / tl.where(level, total, 1.0))[:, None]
         tl.store(after + at, follows * share, inside)
-        tl.store(onward + at, tl.load(onward + at, inside, 0.0) * share, inside)
+        tl.store(onward + at, ends * share, inside)
         scale = tl.load(scales + place, is_word, 1.0)
         tl.store(steps + at, tl.load(steps + at, inside, 0.0) * scale[:, None], inside)
         powers += tl.sum(1023 - (scale.to(tl.int64, bitcast=True) >> 52).to(tl.int32), axis=0)
         closing += tl.sum(tl.where(top + row == length - 1, total, 0.0), axis=0)
         log_z += tl.sum(tl.load(word_heights + place, is_word, 0.0), axis=0)
-    log_z += (powers.to(tl.float64) - 2 * LIFT) * LOG_2 + tl.log(tl.where(faults == 0, closing, 1.0))
+    closing = tl.where(faults == 0, closing, 1.0)
+    log_z += (powers.to(tl.float64) - 2 * LIFT) * LOG_2 + tl.log(closing)
     tl.store(log_partition + sentence, log_z)
     tl.store(exact + sentence, faults == 0)
     # Else one thread's zero might be overtaken by what another stored.
@@ -227,6 +230,31 @@ def tangent(
         tl.store(moved_onward + at - tags, moved, tag < back * left)
         arrived = tl.sum(moved[:, None] * factor, axis=0)
         along, step, left = coming, following, further
+
+
+@triton.jit(do_not_specialize=["by_sentence", "by_word", "words"])
+@no_type_check
+def score(
+    emissions, by_sentence, by_word, by_tag, transitions, start, end, lengths, path, scores,
+    words, tags, ROWS: tl.constexpr,
+):  # fmt: skip
+    """The score of one path of a sentence, ROWS words at a time."""
+    sentence = tl.program_id(0).to(tl.int64)
+    length = tl.load(lengths + sentence).to(tl.int32)
+    emissions += sentence * by_sentence
+    path += sentence * words
+    found = tl.load(start + tl.load(path)).to(tl.float64)
+    found += tl.load(end + tl.load(path + length - 1)).to(tl.float64)
+    for top in range(0, length, ROWS):
+        word = top + tl.arange(0, ROWS)
+        is_word, has_previous = word < length, (word < length) & (word > 0)
+        tag = tl.load(path + word, is_word, 0)
+        place = tl.load(path + word - 1, has_previous, 0) * tags + tag
+        own = tl.load(emissions + word * by_word + tag * by_tag, is_word, 0.0).to(tl.float64)
+        found += tl.sum(
+            own + tl.load(transitions + place, has_previous, 0.0).to(tl.float64), axis=0
+        )
+    tl.store(scores + sentence, found)
 
 
 @triton.jit(do_not_specialize=["by_sentence", "by_word", "words"])
