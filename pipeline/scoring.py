@@ -1,7 +1,7 @@
 """The teacher's pass: emissions for every word, part by part, each written once."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -45,48 +45,67 @@ def score_split(
     part added.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    parts = [slice(first, first + part) for first in range(0, len(sentences), part)]
+    paths = {folder / part_name(number): chosen for number, chosen in enumerate(parts)}
+    todo = {path: chosen for path, chosen in paths.items() if not path.exists()}
+    scored(sum(len(sentences[chosen]) for path, chosen in paths.items() if path not in todo))
+    found = emissions(teacher, (sentences[chosen] for chosen in todo.values()), batch_words)
     with in_background() as later:
-        for number, first in enumerate(range(0, len(sentences), part)):
-            path = folder / part_name(number)
-            chosen = slice(first, first + part)
-            if not path.exists():
-                ids = np.asarray(sentence_ids[chosen], dtype=np.int32)
-                rows = Emissions(ids, *emissions(teacher, sentences[chosen], batch_words))
-                refuse_non_numbers(rows, "the teacher")
-                later(partial(_write, path, rows, teacher.tags))
-            scored(len(sentences[chosen]))
+        for (path, chosen), rows in zip(todo.items(), found, strict=True):
+            ids = np.asarray(sentence_ids[chosen], dtype=np.int32)
+            later(partial(_write, path, Emissions(ids, *rows), teacher.tags))
+            scored(len(ids))
 
 
 def _write(path: Path, rows: Emissions, tags: Sequence[str]) -> None:
+    refuse_non_numbers(rows, "the teacher")
     with writing(path) as temporary:
         write_emissions(temporary, rows, tags)
 
 
-@torch.inference_mode()
 def emissions(
-    teacher: Tagger, sentences: Sentences, batch_words: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets [sentences + 1] and emissions [words, tags] float32 of sentences, in their order.
+    teacher: Tagger, parts: Iterable[Sentences], batch_words: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Offsets [sentences + 1] and emissions [words, tags] float32 of each part, in their order.
 
-    A GPU computes a batch while the one before it is copied and the next one is made ready.
+    A GPU computes a batch while the one before it is copied and the next one is made ready, also
+    from one part to the next.
     """
     teacher.eval()
-    lengths = [len(words) for words in sentences]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    scores = np.empty((offsets[-1], len(teacher.tags)), dtype=np.float32)
+    under_way: deque[tuple[_Part, list[int], _Copy]] = deque()
+    for sentences in parts:
+        part = _Part(sentences, len(teacher.tags))
+        for batch in in_order(teacher.encoder.sizes(sentences), batch_words):
+            under_way.extend((part, *some) for some in _forward(teacher, sentences, batch))
+            yield from _landed(under_way, 1)
+    yield from _landed(under_way, 0)
 
-    def place(batch: list[int], padded: "_Copy") -> None:
-        for index, rows in zip(batch, padded.arrived(), strict=True):
-            scores[offsets[index] : offsets[index + 1]] = rows[: lengths[index]]
 
-    under_way: deque[tuple[list[int], _Copy]] = deque()
-    for batch in in_order(teacher.encoder.sizes(sentences), batch_words):
-        under_way.extend(_forward(teacher, sentences, batch))
-        while len(under_way) > 1:
-            place(*under_way.popleft())
-    while under_way:
-        place(*under_way.popleft())
-    return offsets, scores
+def _landed(
+    under_way: "deque[tuple[_Part, list[int], _Copy]]", left: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Wait for all batches but so many; yields the parts that they complete."""
+    while len(under_way) > left:
+        part, batch, padded = under_way.popleft()
+        if part.place(batch, padded.arrived()):
+            yield part.offsets, part.scores
+
+
+class _Part:
+    """The emissions of some sentences, as far as they are known."""
+
+    def __init__(self, sentences: Sentences, tags: int) -> None:
+        self.offsets = np.concatenate([[0], np.cumsum([*map(len, sentences)])]).astype(np.int64)
+        self.scores = np.empty((self.offsets[-1], tags), dtype=np.float32)
+        self._missing = len(sentences)
+
+    def place(self, batch: list[int], padded: np.ndarray) -> bool:
+        """Take the padded emissions of some sentences; whether none lacks any more."""
+        for index, rows in zip(batch, padded, strict=True):
+            first, end = self.offsets[index], self.offsets[index + 1]
+            self.scores[first:end] = rows[: end - first]
+        self._missing -= len(batch)
+        return not self._missing
 
 
 def _forward(
@@ -94,9 +113,12 @@ def _forward(
 ) -> Iterator[tuple[list[int], "_Copy"]]:
     """A batch and its padded emissions; out of memory halves it."""
     inputs = teacher.encoder.inputs([sentences[index] for index in batch])
-    device = teacher.emit.weight.device
+    device = teacher.emit.weight.device.type
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with (
+            torch.inference_mode(),
+            torch.autocast(device, torch.bfloat16, enabled=device == "cuda"),
+        ):
             found = _Copy(teacher.emissions(inputs))
     except torch.cuda.OutOfMemoryError:
         if len(batch) == 1:

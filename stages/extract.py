@@ -45,7 +45,7 @@ def _extract(settings: Extract, teacher: Path, emissions: Path, bench: Bench) ->
         require_tags(read_tags(folder), folder, known, teacher, remedy)
     parts = [path for folder in folders for path in parts_of(folder)]
     written = [out / path.relative_to(emissions) for path in parts]
-    make = partial(_extract_part, settings, transitions, known)
+    make = partial(extract_part, settings, transitions, known)
     threads = min(found_threads(), PARTS_AT_ONCE)
     with (
         progress(len(parts), f"extracting on {threads} threads", "parts") as advance,
@@ -59,7 +59,7 @@ def _extract(settings: Extract, teacher: Path, emissions: Path, bench: Bench) ->
     shutil.move(out, bench.out)
 
 
-def _extract_part(
+def extract_part(
     settings: Extract, transitions: Transitions, tags: Sequence[str], part: Path, out: Path
 ) -> None:
     """Write the targets of one part, a row group at a time, unless a killed run has done so."""

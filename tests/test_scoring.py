@@ -13,7 +13,7 @@ from pipeline.emissions import read_emissions
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
 from pipeline.parts import part_name, read_tags
-from pipeline.scoring import emissions, score_split
+from pipeline.scoring import score_split
 from pipeline.students import new_student
 from pipeline.tagger import Tagger
 from tests import toys
@@ -26,6 +26,12 @@ WORDS = toys.sentences(23, 1)[0]
 def teacher() -> Tagger:
     torch.manual_seed(0)
     return new_student(BiLSTM(words=8, hidden=8), WORDS, toys.TAGS, "iob2", "crf")
+
+
+def emissions(teacher: Tagger, sentences, batch_words: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of one part."""
+    (found,) = scoring.emissions(teacher, [sentences], batch_words)
+    return found
 
 
 def scored(teacher: Tagger, folder: Path, *, batch_words=64, part=10) -> list[int]:
@@ -45,7 +51,7 @@ def test_batches_change_nothing(teacher: Tagger, batch_words: int):
 
 
 def test_parts_hold_all_sentences_in_order(teacher: Tagger, tmp_path: Path):
-    assert scored(teacher, tmp_path) == [10, 10, 3]
+    assert scored(teacher, tmp_path) == [0, 10, 10, 3]
     parts = list(read_emissions(tmp_path))
     assert [len(part) for part in parts] == [10, 10, 3]
     assert np.concatenate([part.sentence_ids for part in parts]).tolist() == list(range(23))
@@ -57,7 +63,7 @@ def test_a_second_run_keeps_finished_parts(teacher: Tagger, tmp_path: Path):
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     kept = (tmp_path / part_name(0)).stat().st_mtime_ns
     (tmp_path / part_name(1)).unlink()
-    assert scored(teacher, tmp_path) == [10, 10, 3]
+    assert scored(teacher, tmp_path) == [13, 10]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert (tmp_path / part_name(0)).stat().st_mtime_ns == kept
 
@@ -66,24 +72,24 @@ def test_a_part_that_cannot_be_written_ends_the_pass(
     teacher: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """It is written behind the teacher's back, yet never fails in silence."""
-    computed, write = [], scoring.write_emissions
+    asked, write, sizes = [], scoring.write_emissions, teacher.encoder.sizes
 
     def full(path: Path, *rest) -> None:
         if path.name == part_name(1):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(path, *rest)
 
-    def counted(*arguments):
-        computed.append(arguments)
-        return emissions(*arguments)
+    def counted(sentences):
+        asked.append(sentences)
+        return sizes(sentences)
 
     monkeypatch.setattr(scoring, "write_emissions", full)
-    monkeypatch.setattr(scoring, "emissions", counted)
+    monkeypatch.setattr(teacher.encoder, "sizes", counted)
     with pytest.raises(InputError, match="the disk is full"):
         scored(teacher, tmp_path, part=2)
     there = {path.name for path in tmp_path.iterdir()}
     assert {part_name(0)} <= there <= {part_name(0), part_name(2)}
-    assert len(computed) < 6
+    assert len(asked) < 8
 
 
 def test_a_teacher_that_says_no_numbers_is_refused(teacher: Tagger, tmp_path: Path):
