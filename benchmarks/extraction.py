@@ -11,6 +11,7 @@ extract` over all sentences, in a process of its own, on the cores that it may u
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -211,7 +212,7 @@ def _write_teacher(place: Path, tags: tuple[str, ...], keep_above: float) -> Non
     weights = transitions_of(tags).state_dict()
     save_file({f"transitions.{k}": v for k, v in weights.items()}, teacher / "weights.safetensors")
     params = (ROOT / "params.yaml").read_text()
-    params = params.replace("extract:\n", f"extract:\n  keep_above: {keep_above!r}\n")
+    params = re.sub(r"keep_above: \S+", f"keep_above: {keep_above!r}", params)
     (place / "params.yaml").write_text(params)
 
 
