@@ -1,5 +1,9 @@
 """The compiled kernels: the same as the plain ones where lists are too long to write down."""
 
+import hashlib
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +14,26 @@ from makers import lattice
 from numba import njit
 
 from pipeline import decoding
-from pipeline.kernels import log_space, paths, sums, threads, vectors
+from pipeline.kernels import entries, log_space, paths, sums, sweeps, threads, vectors
 from pipeline.lattice import Lattice, log_marginals, log_partition, score
 
 few = examples(max_examples=25)
+KERNELS = Path(vectors.__file__).parent
+
+
+@pytest.mark.parametrize("module", [sweeps, paths])
+def test_kernels_are_compiled_anew_where_what_it_imports_changed(module):
+    names = re.findall(r"^from pipeline\.kernels\.(\w+) import", source(module.__name__), re.M)
+    deeper = [
+        x for n in names for x in re.findall(r"^from pipeline\.kernels\.(\w+) ", source(n), re.M)
+    ]
+    sources = "".join(source(name) for name in sorted({*names, *deeper} - {"threads"}))
+    digest = hashlib.sha256(sources.encode()).hexdigest()[:8]
+    assert digest == module.BUILT_FROM, f'write BUILT_FROM = "{digest}" into {module.__name__}'
+
+
+def source(name: str) -> str:
+    return (KERNELS / f"{name.split('.')[-1]}.py").read_text()
 
 
 def longer():
@@ -136,13 +156,13 @@ def apply(operation, one, other=None, number=0.0):
 def test_exp_and_log_are_right_to_the_last_digits():
     random = np.random.default_rng(0)
     x = -random.exponential(60.0, 800)
-    found, x, _ = apply(vectors.exp_below, x)
+    found, x, _ = apply(entries.exp_below, x)
     np.testing.assert_allclose(found, np.exp(x) * (x >= -708), rtol=4e-16)
-    limits, _, _ = apply(vectors.exp_below, [0.0, -np.inf, -707.0, -709.0])
+    limits, _, _ = apply(entries.exp_below, [0.0, -np.inf, -707.0, -709.0])
     assert limits[0, :4].tolist() == [1.0, 0.0, pytest.approx(np.exp(-707.0)), 0.0]
     near = 1 - random.random(800) * 1e-3
     for p in (np.exp(-random.exponential(60.0, 800)), near):
-        found, p, _ = apply(vectors.log_product, p)
+        found, p, _ = apply(entries.log_product, p)
         np.testing.assert_allclose(found, np.log(p), rtol=6e-16, atol=1e-17)
-    limits, _, _ = apply(vectors.log_product, [1.0, 0.0, 1e-200, 1e-310])
+    limits, _, _ = apply(entries.log_product, [1.0, 0.0, 1e-200, 1e-310])
     assert limits[0, :4].tolist() == [0.0, -np.inf, pytest.approx(np.log(1e-200)), -np.inf]

@@ -20,7 +20,10 @@ from jaxtyping import Float, Int
 from numba import njit
 
 from pipeline.kernels.threads import over_sentences
-from pipeline.kernels.vectors import max_plus, two_best
+from pipeline.kernels.vectors import allocating, lowest_bit, max_plus, plain, two_best, within
+
+BUILT_FROM = "628938fb"
+"""Of what this imports: numba keeps what it compiled until this file changes, so this must."""
 
 
 class Paths(NamedTuple):
@@ -66,30 +69,7 @@ def k_best(
     return found
 
 
-class Met(NamedTuple):
-    """What is known of the best beginning up to each (word, tag), where `sentence` is the present.
-
-    Its tag before, what the next best tag there costs, and what leaving it anywhere costs at least.
-    """
-
-    sentence: Int[np.ndarray, "words tags"]
-    before: Int[np.ndarray, "words tags"]
-    here: Float[np.ndarray, "words tags"]
-    anywhere: Float[np.ndarray, "words tags"]
-
-
-class Queue(NamedTuple):
-    """Accepted paths, then those in wait: by regret, and among equals by departure.
-
-    A departure is (rank, word, tag) in one number: as the accepted path of that rank, counted from
-    1, but `tag` at `word`. Rank 0 stands for what ends in another tag than the best path does.
-    """
-
-    regrets: Float[np.ndarray, " k"]
-    departures: Int[np.ndarray, " k"]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@allocating
 def _k_best(
     begin, stop, lengths, rows, first, packed, padded, transitions, start, end, k,
     tags, regrets, best,
@@ -101,64 +81,74 @@ def _k_best(
     backward[:size, :size] = transitions.T
     longest = lengths[begin:stop].max() if stop > begin else 0
     arrived, begun = np.full((longest, width), -np.inf), np.full((longest, width), -np.inf)
-    met = Met(
-        np.full((longest, size), -1, np.int32),
-        np.empty((longest, size), np.int16),
-        np.empty((longest, size)),
-        np.empty((longest, size)),
-    )
-    queue, costs = Queue(np.empty(k), np.empty(k, np.int64)), np.empty(longest)
+    # Of the best beginning up to each (word, tag): for which sentence it was looked up, its tag
+    # before, what the next best tag there costs, and what leaving it anywhere costs at least.
+    met = np.full((longest, size), -1, np.int32)
+    before = np.empty((longest, size), np.int16)
+    here, anywhere = np.empty((longest, size)), np.empty((longest, size))
+    # Accepted paths, then those in wait: by regret, and among equals by departure. That is (rank,
+    # word, tag) in one number: as the accepted path of that rank, counted from 1, but `tag` at
+    # `word`. Rank 0 stands for what ends in another tag than the best path does.
+    waiting, departures = np.empty(k), np.empty(k, np.int64)
+    costs = np.empty(longest)
+    _fill(
+        begin, stop, lengths, rows, first, packed, padded, start, end, forward, backward,
+        arrived, begun, met, before, here, anywhere, waiting, departures, costs,
+        tags, regrets, best,
+    )  # fmt: skip
+
+
+@plain
+def _fill(
+    begin, stop, lengths, rows, first, packed, padded, start, end, forward, backward,
+    arrived, begun, met, before, here, anywhere, waiting, departures, costs,
+    tags, regrets, best,
+):  # fmt: skip
+    """The paths of every sentence."""
+    size, k = len(start), len(waiting)
     for sentence in range(begin, stop):
         length = lengths[sentence]
         last = length - 1
-        _begin(rows[first[sentence] : first[sentence] + length], start, forward, arrived, begun)
-        finals = begun[last]
+        _begin(rows, first[sentence], length, start, forward, arrived, begun)
         top, chosen = -np.inf, 0
         for tag in range(size):
-            if finals[tag] + end[tag] > top:
-                top, chosen = finals[tag] + end[tag], tag
+            if begun[last, tag] + end[tag] > top:
+                top, chosen = begun[last, tag] + end[tag], tag
         best[sentence] = top
         if top == -np.inf:
             continue
         count, rank, bound = 1, 0, np.inf
-        queue.regrets[0], queue.departures[0] = 0.0, _departure(0, last, chosen)
+        waiting[0], departures[0] = 0.0, _departure(0, last, chosen)
         place, stride = k * packed[sentence], length
         if padded:
             place, stride = k * sentence * padded, padded
         while rank < count:
-            regret, departure = queue.regrets[rank], queue.departures[rank]
+            regret, departure = waiting[rank], departures[rank]
             word = (departure >> 16) & 0xFFFFFF
-            path = tags[place + rank * stride : place + rank * stride + length]
-            ahead = place + max((departure >> 40) - 1, 0) * stride
-            parent = tags[ahead : ahead + length]
+            path, parent = place + rank * stride, place + max((departure >> 40) - 1, 0) * stride
             for n in range(word + 1, length):
-                path[n] = parent[n]
-            path[word] = departure & 0xFFFF
+                tags[path + n] = tags[parent + n]
+            tags[path + word] = departure & 0xFFFF
             regrets[sentence, rank] = regret
             rank += 1
             if rank == k:
-                _read_off(path, parent, word, rank, arrived, begun, backward)
+                _read_off(tags, path, parent, word, arrived, begun, backward)
                 break
-            _look_up(path, parent, word, rank, sentence, arrived, begun, backward, met)
+            _look_up(
+                tags, path, parent, word, sentence, arrived, begun, backward,
+                met, before, here, anywhere,
+            )  # fmt: skip
             if rank == 1:
-                bound = _bound(path, met.here, k - 1, costs)
+                bound = _bound(tags, path, length, here, k - 1, costs)
                 for tag in range(size):
-                    cost = top - (finals[tag] + end[tag])
+                    cost = top - (begun[last, tag] + end[tag])
                     if tag != chosen and cost <= bound:
-                        count = _wait(queue, cost, _departure(0, last, tag), rank, count)
-            for n in range(word, 0, -1):
-                tag, found = path[n], path[n - 1]
-                limit = min(bound, queue.regrets[k - 1]) if count == k else bound
-                if regret + met.anywhere[n, tag] > limit:
-                    break
-                if regret + met.here[n, tag] > limit:
-                    continue
-                stayed = begun[n - 1, found] + backward[tag, found]
-                for other in range(size):
-                    cost = regret + (stayed - (begun[n - 1, other] + backward[tag, other]))
-                    if cost <= limit and other != found:
-                        departure = _departure(rank, n - 1, other)
-                        count = _wait(queue, cost, departure, rank, count)
+                        departure = _departure(0, last, tag)
+                        count = _wait(waiting, departures, cost, departure, rank, count)
+            count = _leave(
+                tags, path, word, regret, rank, bound, begun, backward, here, anywhere,
+                waiting, departures, count,
+            )  # fmt: skip
 
 
 @njit(inline="always", error_model="numpy")
@@ -166,69 +156,67 @@ def _departure(rank, word, tag):
     return (np.int64(rank) << 40) | (np.int64(word) << 16) | np.int64(tag)
 
 
-@njit(inline="always", error_model="numpy")
-def _begin(rows, start, forward, arrived, begun):
+@plain
+def _begin(rows, first, length, start, forward, arrived, begun):
     """The score of the best beginning up to each (word, tag), without and with that emission."""
-    line, row = begun[0], rows[0]
     for tag in range(len(start)):
-        line[tag] = start[tag] + row[tag]
-    for n in range(1, len(rows)):
+        begun[0, tag] = start[tag] + rows[first, tag]
+    for n in range(1, length):
         max_plus(begun, n - 1, forward, arrived, n)
-        line, row, before = begun[n], rows[n], arrived[n]
         for tag in range(len(start)):
-            line[tag] = before[tag] + row[tag]
+            begun[n, tag] = arrived[n, tag] + rows[first + n, tag]
 
 
-@njit(inline="always", error_model="numpy")
-def _read_off(path, parent, word, rank, arrived, begun, backward):
-    """Write the best beginning up to path[word] into the path.
+@plain
+def _read_off(tags, path, parent, word, arrived, begun, backward):
+    """Write the best beginning up to the path's tag at a word into the path.
 
     Where that meets the parent, left further on, the rest is the parent's.
     """
     n = word
     while n > 0:
-        tag = path[n]
+        tag = tags[path + n]
         n -= 1
-        path[n] = two_best(begun, n, backward, tag, arrived[n + 1, tag])[0]
-        if rank > 1 and path[n] == parent[n]:
+        tags[path + n] = two_best(begun, n, backward, tag, arrived[n + 1, tag])[0]
+        if path != parent and tags[path + n] == tags[parent + n]:
             break
     for m in range(n):
-        path[m] = parent[m]
+        tags[path + m] = tags[parent + m]
 
 
-@njit(inline="always", error_model="numpy")
-def _look_up(path, parent, word, rank, sentence, arrived, begun, backward, met):
+@plain
+def _look_up(
+    tags, path, parent, word, sentence, arrived, begun, backward, met, before, here, anywhere
+):  # fmt: skip
     """The same, and what is known of each (word, tag) on the way."""
     n = word
     while n > 0:
-        tag = path[n]
-        if met.sentence[n, tag] != sentence:
+        tag = tags[path + n]
+        if met[n, tag] != sentence:
             most = arrived[n, tag]
             found, less = two_best(begun, n - 1, backward, tag, most)
-            met.here[n, tag] = most - less
-            met.sentence[n, tag], met.before[n, tag] = sentence, found
+            met[n, tag], before[n, tag], here[n, tag] = sentence, found, most - less
         n -= 1
-        path[n] = met.before[n + 1, tag]
-        if rank > 1 and path[n] == parent[n]:
+        tags[path + n] = before[n + 1, tag]
+        if path != parent and tags[path + n] == tags[parent + n]:
             break
     for m in range(n):
-        path[m] = parent[m]
-    least = met.anywhere[n, path[n]] if n > 0 else np.inf
+        tags[path + m] = tags[parent + m]
+    least = anywhere[n, tags[path + n]] if n > 0 else np.inf
     for m in range(n + 1, word + 1):
-        least = min(least, met.here[m, path[m]])
-        met.anywhere[m, path[m]] = least
+        least = min(least, here[m, tags[path + m]])
+        anywhere[m, tags[path + m]] = least
 
 
-@njit(inline="always", error_model="numpy")
-def _bound(path, here, wanted, costs):
+@plain
+def _bound(tags, path, length, here, wanted, costs):
     """A regret that at least so many paths do not exceed, each of which leaves the best one once.
 
     By bisection, to within a thousandth of what they span: it only has to spare the queue.
     """
-    size = len(path) - 1
     low, high, count = np.inf, -np.inf, 0
-    for n in range(size):
-        cost = here[n + 1, path[n + 1]]
+    for n in range(length - 1):
+        cost = here[n + 1, tags[path + n + 1]]
         costs[n] = cost
         if cost < np.inf:
             low, high, count = min(low, cost), max(high, cost), count + 1
@@ -237,7 +225,7 @@ def _bound(path, here, wanted, costs):
     for _ in range(10):
         middle = (low + high) / 2
         count = 0
-        for n in range(size):
+        for n in range(length - 1):
             count += costs[n] <= middle
         if count >= wanted:
             high = middle
@@ -246,20 +234,52 @@ def _bound(path, here, wanted, costs):
     return high
 
 
-@njit(inline="always", error_model="numpy")
-def _wait(queue, regret, departure, rank, count):
-    """Put a path in its place behind `rank` if it is among the k best; returns how many are."""
-    k = len(queue.regrets)
-    place = count
-    while place > rank and (
-        regret < queue.regrets[place - 1]
-        or (regret == queue.regrets[place - 1] and departure < queue.departures[place - 1])
-    ):
-        place -= 1
-    if place < k and regret < np.inf:
-        count = min(count + 1, k)
-        for other in range(count - 1, place, -1):
-            queue.regrets[other] = queue.regrets[other - 1]
-            queue.departures[other] = queue.departures[other - 1]
-        queue.regrets[place], queue.departures[place] = regret, departure
+@plain
+def _leave(
+    tags, path, word, regret, rank, bound, begun, backward, here, anywhere,
+    waiting, departures, count,
+):  # fmt: skip
+    """Put in wait what leaves the path before a word; returns how many paths there are."""
+    k, size = len(waiting), len(backward)
+    for n in range(word, 0, -1):
+        tag = tags[path + n]
+        limit = min(bound, waiting[k - 1]) if count == k else bound
+        if regret + anywhere[n, tag] > limit:
+            break
+        if regret + here[n, tag] > limit:
+            continue
+        found = tags[path + n - 1]
+        stayed = begun[n - 1, found] + backward[tag, found]
+        for block in range(0, size, 64):
+            bits = within(begun, n - 1, backward, tag, block, regret, stayed, limit)
+            while bits:
+                other = block + lowest_bit(bits)
+                bits &= bits - 1
+                if other != found and other < size:
+                    cost = regret + (stayed - (begun[n - 1, other] + backward[tag, other]))
+                    departure = _departure(rank, n - 1, other)
+                    count = _wait(waiting, departures, cost, departure, rank, count)
     return count
+
+
+@plain
+def _wait(waiting, departures, regret, departure, rank, count):
+    """Put a path in its place behind `rank` if it is among the k best; returns how many wait."""
+    k = len(waiting)
+    place = count
+    if count == k:
+        place = k - 1
+        if not _precedes(regret, departure, waiting[place], departures[place]):
+            return count
+    if not regret < np.inf:
+        return count
+    while place > rank and _precedes(regret, departure, waiting[place - 1], departures[place - 1]):
+        waiting[place], departures[place] = waiting[place - 1], departures[place - 1]
+        place -= 1
+    waiting[place], departures[place] = regret, departure
+    return min(count + 1, k)
+
+
+@njit(inline="always", error_model="numpy")
+def _precedes(regret, departure, other, departed):
+    return regret < other or (regret == other and departure < departed)

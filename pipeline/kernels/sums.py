@@ -14,26 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numba import njit
 
+from pipeline.kernels import sweeps
 from pipeline.kernels.threads import over_sentences
-from pipeline.kernels.vectors import (
-    add_product,
-    add_scaled,
-    as_bits,
-    divide,
-    exp_below,
-    from_bits,
-    largest,
-    log_product,
-    multiply,
-    padded,
-    scale,
-    sum_product,
-)
-
-REACH = 1e130
-"""Where ends outgrow it, what underflowed might count; below, it is under 1e-170 of the sum."""
+from pipeline.kernels.vectors import padded
 
 
 class Sums(NamedTuple):
@@ -83,7 +67,7 @@ def run(
     words = int(lengths.sum()) if keep else 0
     pieces = Pieces(*(np.empty((words, padded(tags))) for _ in range(4)))
     over_sentences(
-        _forward_backward, lengths, tags * tags, threads,
+        sweeps.forward_backward, lengths, tags * tags, threads,
         rows, first, _packed(lengths), transitions, start[None], end[None], logs, keep,
         *found, *pieces,
     )  # fmt: skip
@@ -104,7 +88,7 @@ def gradients(
     """
     left = np.empty(pieces.before.shape)
     over_sentences(
-        _gradients, lengths, found.shape[1], threads,
+        sweeps.gradients, lengths, found.shape[1], threads,
         weights, first, _packed(lengths), pieces.before, pieces.after, found, left,
     )  # fmt: skip
     return left
@@ -129,7 +113,7 @@ def tangents(
     """
     left, right = np.empty(pieces.before.shape), np.empty(pieces.before.shape)
     over_sentences(
-        _tangents, lengths, weights.shape[1] ** 2, threads,
+        sweeps.tangents, lengths, weights.shape[1] ** 2, threads,
         weights, first, _packed(lengths), transitions, *pieces, found, left, right,
     )  # fmt: skip
     return left, right
@@ -146,7 +130,7 @@ def scores(
 ) -> Float[np.ndarray, " sentences"]:
     """The score of one path a sentence; IndexError for a tag that does not exist."""
     found = np.empty(len(first))
-    if not _scores(rows, first, lengths, transitions, start, end, path, found):
+    if not sweeps.scores(rows, first, lengths, transitions, start, end, path, found):
         raise IndexError(f"path: expected tags from 0 to {rows.shape[1] - 1} at words")
     return found
 
@@ -161,7 +145,7 @@ def subtract_path(
     """Subtract Σ weight · score's gradient from `found`; those of transitions, start and end."""
     tags = found.shape[1]
     pairs, start, end = np.zeros((tags, tags)), np.zeros(tags), np.zeros(tags)
-    _subtract_path(weights, found, first, lengths, path, pairs, start, end)
+    sweeps.subtract_path(weights, found, first, lengths, path, pairs, start, end)
     return pairs, start, end
 
 
@@ -174,186 +158,3 @@ def highest(scores: Float[np.ndarray, "..."]) -> float:
 def _packed(lengths: Int[np.ndarray, " sentences"]) -> Int[np.ndarray, " sentences"]:
     """Where each sentence begins among all words."""
     return lengths.cumsum() - lengths
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _raise(scores, out):
-    """out = exp(scores - the highest), 0 beyond them; returns the highest, 0 where all are -inf."""
-    out[:] = -np.inf
-    highest = -np.inf
-    for row in range(scores.shape[0]):
-        for column in range(scores.shape[1]):
-            out[row, column] = scores[row, column]
-            highest = max(highest, scores[row, column])
-    highest = highest if highest > -np.inf else 0.0
-    for row in range(out.shape[0]):
-        exp_below(out, row, out, row, out, row, highest)
-    return highest
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _factors(transitions):
-    """exp(transitions) as `sum_product` reads them, the same transposed, and what was taken off."""
-    tags = len(transitions)
-    height, width = tags + tags % 2, (tags + 7) // 8 * 8
-    forward, backward = np.zeros((height, width)), np.zeros((height, width))
-    highest = _raise(transitions, forward)
-    backward[:tags, :tags] = forward[:tags, :tags].T
-    return forward, backward, highest
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _forward_backward(
-    begin, stop, lengths, rows, first, packed, transitions, start, end, logs, keep,
-    log_partition, exact, log_marginals, before, onward, follows, steps,
-):  # fmt: skip
-    forward, backward, highest = _factors(transitions)
-    tags, width = rows.shape[1], forward.shape[1]
-    begun, ended = np.zeros((1, width)), np.zeros((1, width))
-    after, line = np.zeros((1, width)), np.zeros((1, width))
-    edges = _raise(start, begun) + _raise(end, ended)
-    if not keep:
-        longest = lengths[begin:stop].max() if stop > begin else 0
-        before, steps = np.zeros((longest, width)), np.zeros((longest, width))
-        onward = np.zeros((1, width))
-    for sentence in range(begin, stop):
-        top, length = first[sentence], lengths[sentence]
-        base = packed[sentence] if keep else 0
-        log_partition[sentence] = edges + highest * (length - 1)
-        # All words before the first exp: a load that waits for a narrower store costs more.
-        for n in range(length):
-            step, row = steps[base + n], rows[top + n]
-            for tag in range(tags):
-                step[tag] = row[tag]
-            for tag in range(tags, width):
-                step[tag] = -np.inf
-        powers = 0
-        for n in range(length):
-            here = base + n
-            most = largest(steps, here)
-            most = most if most > -np.inf else 0.0
-            log_partition[sentence] += most
-            exp_below(steps, here, steps, here, steps, here, most)
-            if n == 0:
-                multiply(before, here, steps, here, begun, 0, 1.0)
-                continue
-            # The scale of the word before: its own would have to wait for its own sum.
-            power = (as_bits(largest(before, here - 1)) >> 52) - 1023
-            power = min(max(power, -1000), 1000)
-            powers += power
-            scale(steps, here, steps, here, steps, here, from_bits((1023 - power) << 52))
-            sum_product(before, here - 1, forward, before, here)
-            multiply(before, here, before, here, steps, here, 1.0)
-        multiply(after, 0, before, base + length - 1, ended, 0, 1.0)
-        total = after.sum()
-        log_partition[sentence] += np.log(total) + powers * np.log(2.0)
-        scale(after, 0, ended, 0, ended, 0, 1.0 / total)
-        if keep:
-            onward[base + length - 1] = 0.0
-        furthest = 0.0
-        for n in range(length - 1, -1, -1):
-            here = base + n
-            if n < length - 1:
-                place = here if keep else 0
-                multiply(onward, place, steps, here + 1, after, 0, 1.0)
-                sum_product(onward, place, backward, after, 0)
-            height = largest(after, 0)
-            furthest = furthest if height < furthest else height
-            if keep:
-                scale(follows, here, after, 0, after, 0, 1.0)
-            if logs:
-                log_product(line, 0, before, here, after, 0, 0.0)
-                row = log_marginals[top + n]
-                for tag in range(tags):
-                    row[tag] = line[0, tag]
-        exact[sentence] = total > 0.0 and furthest < REACH
-        if keep and not exact[sentence]:
-            for part in (before, onward, follows, steps):
-                part[base : base + length] = 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _gradients(
-    begin, stop, lengths, weights, first, packed, before, after, found, left
-):  # fmt: skip
-    line = np.zeros((1, before.shape[1]))
-    for sentence in range(begin, stop):
-        for n in range(lengths[sentence]):
-            here = packed[sentence] + n
-            scale(left, here, before, here, before, here, weights[sentence])
-            multiply(line, 0, left, here, after, here, 1.0)
-            _add(found[first[sentence] + n], line[0])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _add(row, line):
-    for tag in range(len(row)):
-        row[tag] += line[tag]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _tangents(
-    begin, stop, lengths, weights, first, packed, transitions,
-    before, onward, after, steps, found, left, right,
-):  # fmt: skip
-    forward, backward, _ = _factors(transitions)
-    tags, width = weights.shape[1], forward.shape[1]
-    line, carried = np.zeros((1, width)), np.zeros((1, width))
-    along = np.zeros((lengths[begin:stop].max() if stop > begin else 0, width))
-    for sentence in range(begin, stop):
-        top, base, length = first[sentence], packed[sentence], lengths[sentence]
-        for n in range(length):
-            here, row = base + n, weights[top + n]
-            for tag in range(tags):
-                line[0, tag] = row[tag]
-            multiply(along, n, before, here, after, here, 1.0)
-            divide(along, n, line, 0, along, n, 1.0 / REACH)
-            if n > 0:
-                sum_product(left, here - 1, forward, left, here)
-                multiply(left, here, left, here, steps, here, 1.0)
-                add_product(left, here, before, here, along, n, 1.0)
-            else:
-                multiply(left, here, before, here, along, n, 1.0)
-        last = base + length - 1
-        multiply(carried, 0, left, last, after, last, 1.0)
-        drift = carried.sum()
-        carried[:] = 0.0
-        right[last] = 0.0
-        for n in range(length - 1, -1, -1):
-            here = base + n
-            if n < length - 1:
-                multiply(right, here, steps, here + 1, carried, 0, 1.0)
-                add_product(right, here, onward, here, along, n + 1, 1.0)
-                sum_product(right, here, backward, carried, 0)
-            add_scaled(left, here, before, here, before, here, -drift)
-            multiply(line, 0, left, here, after, here, 1.0)
-            add_product(line, 0, before, here, carried, 0, 1.0)
-            _add(found[top + n], line[0])
-
-
-@njit(cache=True, nogil=True)
-def _scores(rows, first, lengths, transitions, start, end, path, found):
-    for sentence in range(len(first)):
-        top, stop = first[sentence], first[sentence] + lengths[sentence]
-        for here in range(top, stop):
-            if not 0 <= path[here] < len(start):
-                return False
-        total = start[path[top]] + end[path[stop - 1]]
-        for here in range(top, stop):
-            total += rows[here, path[here]]
-        for here in range(top + 1, stop):
-            total += transitions[path[here - 1], path[here]]
-        found[sentence] = total
-    return True
-
-
-@njit(cache=True, nogil=True)
-def _subtract_path(weights, found, first, lengths, path, pairs, start, end):
-    for sentence in range(len(first)):
-        top, stop, weight = first[sentence], first[sentence] + lengths[sentence], weights[sentence]
-        start[path[top]] -= weight
-        end[path[stop - 1]] -= weight
-        for here in range(top, stop):
-            found[here, path[here]] -= weight
-        for here in range(top + 1, stop):
-            pairs[path[here - 1], path[here]] -= weight

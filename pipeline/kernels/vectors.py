@@ -4,7 +4,6 @@ numba's own loops store their accumulators at every step; these hold them in vec
 halves the time. Rows are padded to a multiple of `LANES`; LLVM maps that to what the machine has.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,12 @@ from numba.core import cgutils
 
 intrinsic: Any = extending.intrinsic
 """What it decorates is called without the first argument, which a type checker cannot see."""
+
+allocating = njit(cache=True, nogil=True, error_model="numpy")
+"""How kernels are compiled: kept on disk, other threads go on, dividing by zero is no error."""
+
+plain = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)  # pyright: ignore[reportCallIssue]
+"""The same for what makes no arrays: without counting references, which would take longer."""
 
 LANES = 8
 DOUBLE, LONG, INT = ir.DoubleType(), ir.IntType(64), ir.IntType(32)
@@ -85,10 +90,10 @@ def _block(vectors: int, chains: int, neutral: float, join: Join, merge: Merge) 
     def block(typing, rows, row, matrix, column, out, place):
         def emit(context: Any, builder: Builder, _: Any, values: Any) -> Any:
             rows, row, matrix, column, out, place = values
-            row, _ = _line(context, builder, rows, row)
-            out, _ = _line(context, builder, out, place)
+            row, _ = line_of(context, builder, rows, row)
+            out, _ = line_of(context, builder, out, place)
             out = builder.gep(out, [column], source_etype=DOUBLE)
-            matrix, (height, width) = _line(context, builder, matrix, LONG(0))
+            matrix, (height, width) = line_of(context, builder, matrix, LONG(0))
             matrix = builder.gep(matrix, [column], source_etype=DOUBLE)
             start = ir.Constant(VECTOR, [neutral] * LANES)
             sums = [
@@ -99,16 +104,16 @@ def _block(vectors: int, chains: int, neutral: float, join: Join, merge: Merge) 
             with pairs as (first, _):
                 for parity in range(2):
                     place = builder.add(first, LONG(parity))
-                    factor = _splat(builder, _scalar(builder, row, place))
+                    factor = splat(builder, _scalar(builder, row, place))
                     line = builder.mul(place, width)
                     for v, slot in enumerate(sums[parity % chains]):
-                        entry = _load(builder, matrix, builder.add(line, LONG(v * LANES)))
+                        entry = load(builder, matrix, builder.add(line, LONG(v * LANES)))
                         builder.store(join(builder, builder.load(slot), factor, entry), slot)
             for v in range(vectors):
                 total = builder.load(sums[0][v])
                 for chain in sums[1:]:
                     total = merge(builder, total, builder.load(chain[v]))
-                _store(builder, total, out, LONG(v * LANES))
+                store(builder, total, out, LONG(v * LANES))
             return context.get_dummy_value()
 
         return types.void(*arguments), emit
@@ -116,7 +121,7 @@ def _block(vectors: int, chains: int, neutral: float, join: Join, merge: Merge) 
     return block
 
 
-def _line(context: Any, builder: Builder, table: Any, row: Any) -> tuple[Any, Any]:
+def line_of(context: Any, builder: Builder, table: Any, row: Any) -> tuple[Any, Any]:
     """Where a row of a table begins, and the table's shape."""
     table = context.make_array(TABLE)(context, builder, table)
     shape = cgutils.unpack_tuple(builder, table.shape)
@@ -128,23 +133,27 @@ def _scalar(builder: Builder, start: Any, at: Any) -> Any:
     return builder.load(builder.gep(start, [at], source_etype=DOUBLE), typ=DOUBLE)
 
 
-def _load(builder: Builder, start: Any, at: Any) -> Any:
+def load(builder: Builder, start: Any, at: Any) -> Any:
+    """The vector of entries from one on."""
     place = builder.gep(start, [at], source_etype=DOUBLE)
     return builder.load(builder.bitcast(place, VECTOR.as_pointer()), align=8, typ=VECTOR)
 
 
-def _store(builder: Builder, vector: Any, start: Any, at: Any) -> None:
+def store(builder: Builder, vector: Any, start: Any, at: Any) -> None:
+    """Write a vector over the entries from one on."""
     place = builder.gep(start, [at], source_etype=DOUBLE)
     builder.store(vector, builder.bitcast(place, VECTOR.as_pointer()), align=8)
 
 
-def _splat(builder: Builder, number: Any, kind: Any = VECTOR) -> Any:
+def splat(builder: Builder, number: Any, kind: Any = VECTOR) -> Any:
+    """A vector of one number."""
     nothing = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(nothing, number, INT(0))
-    return builder.shuffle_vector(first, nothing, _every(0, ir.VectorType(INT, LANES)))
+    return builder.shuffle_vector(first, nothing, every(0, ir.VectorType(INT, LANES)))
 
 
-def _every(number: float, kind: Any = VECTOR) -> Any:
+def every(number: float, kind: Any = VECTOR) -> Any:
+    """A vector of one constant."""
     return ir.Constant(kind, [number] * LANES)
 
 
@@ -152,7 +161,8 @@ def _larger(builder: Builder, one: Any, other: Any) -> Any:
     return builder.select(builder.fcmp_ordered(">", one, other), one, other)
 
 
-def _multiply_add(builder: Builder, total: Any, factor: Any, entry: Any) -> Any:
+def multiply_add(builder: Builder, total: Any, factor: Any, entry: Any) -> Any:
+    """total + factor · entry, rounded once where the machine can."""
     fused = ("contract",)
     return builder.fadd(total, builder.fmul(factor, entry, flags=fused), flags=fused)
 
@@ -161,7 +171,7 @@ def _add_larger(builder: Builder, total: Any, factor: Any, entry: Any) -> Any:
     return _larger(builder, builder.fadd(factor, entry), total)
 
 
-sum_product = product(0.0, _multiply_add, lambda b, x, y: b.fadd(x, y), (2, 2, 2, 2, 2, 2))
+sum_product = product(0.0, multiply_add, lambda b, x, y: b.fadd(x, y), (2, 2, 2, 2, 2, 2))
 """out(j) = Σ_i row(i) matrix(i, j)."""
 
 max_plus = product(float("-inf"), _add_larger, _larger, (2, 2, 2, 1, 1, 1))
@@ -173,10 +183,10 @@ def largest(typing, rows, row):
     """The largest number of a row without NaN."""
 
     def emit(context: Any, builder: Builder, _: Any, values: Any) -> Any:
-        row, (_, width) = _line(context, builder, *values)
+        row, (_, width) = line_of(context, builder, *values)
         top = cgutils.alloca_once_value(builder, ir.Constant(VECTOR, [float("-inf")] * LANES))
         with cgutils.for_range_slice(builder, LONG(0), width, LONG(LANES), LONG) as (column, _):
-            found = _load(builder, row, column)
+            found = load(builder, row, column)
             builder.store(_larger(builder, found, builder.load(top)), top)
         return _across(builder, builder.load(top))
 
@@ -201,22 +211,22 @@ def two_best(typing, rows, row, lines, line, most):
     """
 
     def emit(context: Any, builder: Builder, _: Any, values: Any) -> Any:
-        row, (_, width) = _line(context, builder, *values[:2])
-        line, _ = _line(context, builder, *values[2:4])
+        row, (_, width) = line_of(context, builder, *values[:2])
+        line, _ = line_of(context, builder, *values[2:4])
         most = values[4]
         place = cgutils.alloca_once_value(builder, LONG(-1))
         reached = cgutils.alloca_once_value(builder, LONG(0))
-        second = cgutils.alloca_once_value(builder, _every(float("-inf")))
+        second = cgutils.alloca_once_value(builder, every(float("-inf")))
         with cgutils.for_range_slice(builder, LONG(0), width, LONG(LANES), LONG) as (column, _):
-            found = builder.fadd(_load(builder, row, column), _load(builder, line, column))
-            equal = builder.fcmp_ordered("==", found, _splat(builder, most))
+            found = builder.fadd(load(builder, row, column), load(builder, line, column))
+            equal = builder.fcmp_ordered("==", found, splat(builder, most))
             lanes = builder.zext(builder.bitcast(equal, ir.IntType(LANES)), LONG)
             here = builder.add(column, builder.cttz(lanes, ir.Constant(ir.IntType(1), 0)))
             fresh = builder.icmp_signed("<", builder.load(place), LONG(0))
             taken = builder.and_(fresh, builder.icmp_signed("!=", lanes, LONG(0)))
             builder.store(builder.select(taken, here, builder.load(place)), place)
             builder.store(builder.add(builder.load(reached), builder.ctpop(lanes)), reached)
-            others = builder.select(equal, _every(float("-inf")), found)
+            others = builder.select(equal, every(float("-inf")), found)
             builder.store(_larger(builder, others, builder.load(second)), second)
         tied = builder.icmp_signed(">", builder.load(reached), LONG(1))
         less = builder.select(tied, most, _across(builder, builder.load(second)))
@@ -224,6 +234,40 @@ def two_best(typing, rows, row, lines, line, most):
 
     kind = types.Tuple((types.intp, types.float64))
     return kind(TABLE, types.intp, TABLE, types.intp, types.float64), emit
+
+
+@intrinsic
+def within(typing, rows, row, lines, line, block, offset, least, limit):
+    """Bits i < 64 where offset + (least - rows(row, j) - lines(line, j)) ≤ limit, j = block + i."""
+
+    def emit(context: Any, builder: Builder, _: Any, values: Any) -> Any:
+        row, (_, width) = line_of(context, builder, *values[:2])
+        line, _ = line_of(context, builder, *values[2:4])
+        block = values[4]
+        offset, least, limit = (splat(builder, number) for number in values[5:])
+        bits = cgutils.alloca_once_value(builder, LONG(0))
+        end = builder.add(block, LONG(64))
+        end = builder.select(builder.icmp_signed("<", end, width), end, width)
+        with cgutils.for_range_slice(builder, block, end, LONG(LANES), LONG) as (column, _):
+            found = builder.fadd(load(builder, row, column), load(builder, line, column))
+            cost = builder.fadd(offset, builder.fsub(least, found))
+            here = builder.bitcast(builder.fcmp_ordered("<=", cost, limit), ir.IntType(LANES))
+            moved = builder.shl(builder.zext(here, LONG), builder.sub(column, block))
+            builder.store(builder.or_(builder.load(bits), moved), bits)
+        return builder.load(bits)
+
+    places, numbers = (types.intp,) * 3, (types.float64,) * 3
+    return types.int64(TABLE, places[0], TABLE, *places[1:], *numbers), emit
+
+
+@intrinsic
+def lowest_bit(typing, bits):
+    """The place of the lowest bit that is set; 64 where none is."""
+
+    def emit(_: Any, builder: Builder, __: Any, values: Any) -> Any:
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), emit
 
 
 @intrinsic
@@ -236,119 +280,3 @@ def as_bits(typing, number):
 def from_bits(typing, bits):
     """The float64 of which these are the bits."""
     return types.float64(types.int64), lambda _, b, __, values: b.bitcast(values[0], DOUBLE)
-
-
-def elementwise(value: Callable[[Builder, Any, Any, Any, Any], Any]) -> Any:
-    """A function (out, place, rows, row, others, other, number), by entry.
-
-    out[place] = value(rows[row], others[other], number, out[place] as it was).
-
-    512-bit and 256-bit instructions side by side cost more than either, so loops over the entries
-    of a row are not left to numba, which would take the latter.
-    """
-    arguments = (TABLE, types.intp, TABLE, types.intp, TABLE, types.intp, types.float64)
-
-    @intrinsic
-    def apply(typing, out, place, rows, row, others, other, number):
-        def emit(context: Any, builder: Builder, _: Any, values: Any) -> Any:
-            out, (_, width) = _line(context, builder, *values[:2])
-            left, _ = _line(context, builder, *values[2:4])
-            right, _ = _line(context, builder, *values[4:6])
-            number = _splat(builder, values[6])
-            columns = cgutils.for_range_slice(builder, LONG(0), width, LONG(LANES), LONG)
-            with columns as (column, _):
-                one, other, old = (_load(builder, start, column) for start in (left, right, out))
-                _store(builder, value(builder, one, other, number, old), out, column)
-            return context.get_dummy_value()
-
-        return types.void(*arguments), emit
-
-    return apply
-
-
-PER_TWO = 1.4426950408889634
-TWO_HIGH, TWO_LOW = 0.6931471803691238, 1.9082149292705877e-10
-"""1 / log 2; log 2 in two parts, the first with zeros at its end, so that k · TWO_HIGH is exact."""
-
-SHIFT = 1.5 * 2.0**52
-"""What a small number is added to so that its integer part lands in the lowest bits."""
-
-
-def _exp(builder: Builder, entries: Any, _: Any, most: Any, __: Any) -> Any:
-    """exp(entry - most) for entries ≤ most, to a unit in the last place or so; 0 under -708.
-
-    Taylor's series over |r| ≤ log(2) / 2, whose rest is below 2e-17, times a power of two.
-    """
-
-    x = builder.fsub(entries, most)
-    shifted = _multiply_add(builder, _every(SHIFT), x, _every(PER_TWO))
-    power = builder.fsub(shifted, _every(SHIFT))
-    r = _multiply_add(builder, x, power, _every(-TWO_HIGH))
-    r = _multiply_add(builder, r, power, _every(-TWO_LOW))
-    total = _series(builder, r, [1.0 / math.factorial(n) for n in range(14)])
-    raised = builder.shl(builder.bitcast(shifted, LONGS), _every(52, LONGS))
-    bits = builder.add(builder.bitcast(total, LONGS), raised)
-    possible = builder.fcmp_ordered(">=", x, _every(-708.0))
-    return builder.select(possible, builder.bitcast(bits, VECTOR), _every(0.0))
-
-
-def _log(builder: Builder, entries: Any, others: Any, _: Any, __: Any) -> Any:
-    """log(entry · other) for products from 0 to about 1; -inf under 1e-300.
-
-    2^k m with m from sqrt(1/2) to sqrt(2), log m = 2 artanh(s), s = (m - 1) / (m + 1) ≤ 0.172.
-    """
-    x = builder.fmul(entries, others)
-    # Counted from sqrt(1/2), so that the exponent's bits change where m wraps round.
-    half = 0x3FE6A09E667F3BCD
-    bits = builder.sub(builder.bitcast(x, LONGS), _every(half, LONGS))
-    k = builder.ashr(bits, _every(52, LONGS))
-    m = builder.bitcast(
-        builder.add(builder.and_(bits, _every(2**52 - 1, LONGS)), _every(half, LONGS)), VECTOR
-    )
-    s = builder.fdiv(builder.fsub(m, _every(1.0)), builder.fadd(m, _every(1.0)))
-    z = builder.fmul(s, s)
-    k = builder.sitofp(k, VECTOR)
-    total = builder.fmul(s, _series(builder, z, [2.0 / (2 * n + 1) for n in range(11)]))
-    total = builder.fadd(total, builder.fmul(k, _every(TWO_LOW)))
-    total = _multiply_add(builder, total, k, _every(TWO_HIGH))
-    possible = builder.fcmp_ordered(">", x, _every(1e-300))
-    return builder.select(possible, total, _every(float("-inf")))
-
-
-def _series(builder: Builder, x: Any, factors: list[float]) -> Any:
-    """Σ_n factors(n) x^n."""
-    total = _every(factors[-1])
-    for factor in factors[-2::-1]:
-        total = _multiply_add(builder, _every(factor), total, x)
-    return total
-
-
-def _add_product(builder: Builder, left: Any, right: Any, number: Any, old: Any) -> Any:
-    return _multiply_add(builder, old, builder.fmul(left, right), number)
-
-
-def _share(builder: Builder, left: Any, right: Any, number: Any, _: Any) -> Any:
-    possible = builder.fcmp_ordered(">", right, number)
-    return builder.select(possible, builder.fdiv(left, right), _every(0.0))
-
-
-exp_below = elementwise(_exp)
-"""out = exp(row - number); the other row is not read."""
-
-log_product = elementwise(_log)
-"""out = log(row * other)."""
-
-multiply = elementwise(lambda b, left, right, number, _: b.fmul(b.fmul(left, right), number))
-"""out = row * other * number."""
-
-scale = elementwise(lambda b, left, _, number, __: b.fmul(left, number))
-"""out = row * number; the other row is not read."""
-
-add_product = elementwise(_add_product)
-"""out += row * other * number."""
-
-add_scaled = elementwise(lambda b, left, _, number, old: _multiply_add(b, old, left, number))
-"""out += row * number; the other row is not read."""
-
-divide = elementwise(_share)
-"""out = row / other where the other is above the number, else 0."""
