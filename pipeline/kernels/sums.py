@@ -65,7 +65,8 @@ def run(
         np.zeros((count if logs else 0, tags), dtype=rows.dtype),
     )
     words = int(lengths.sum()) if keep else 0
-    pieces = Pieces(*(np.empty((words, padded(tags))) for _ in range(4)))
+    # One block: where it is large, the system grants it in large pages.
+    pieces = Pieces(*np.empty((4, words, padded(tags))))
     over_sentences(
         sweeps.forward_backward, lengths, tags * tags, threads,
         rows, first, _packed(lengths), transitions, start[None], end[None], logs, keep,
@@ -111,7 +112,7 @@ def tangents(
     it is the derivative of a run as emissions move along a direction, here weight / marginal. A
     marginal under 1 / REACH passes no gradient on.
     """
-    left, right = np.empty(pieces.before.shape), np.empty(pieces.before.shape)
+    left, right = np.empty((2, *pieces.before.shape))
     over_sentences(
         sweeps.tangents, lengths, weights.shape[1] ** 2, threads,
         weights, first, _packed(lengths), transitions, *pieces, found, left, right,
