@@ -71,7 +71,7 @@ class TorchStruct(Peer):
         emissions = torch.where(self.mask[:, :, None], emissions, 0.0)
         edges = transitions.T + emissions[:, 1:, :, None]
         first = of.start + emissions[:, 0]
-        last = torch.arange(edges.shape[1]) == (lengths - 2)[:, None]
+        last = torch.arange(edges.shape[1], device=lengths.device) == (lengths - 2)[:, None]
         edges = edges + torch.where(last[:, :, None, None], of.end[:, None], 0.0)
         return torch.cat([edges[:, :1] + first[:, None, None, :], edges[:, 1:]], dim=1)
 
@@ -88,7 +88,9 @@ class TorchStruct(Peer):
 
         transitions = self.lattice.transitions.clone().requires_grad_()
         tags = self.lattice.emissions.shape[2]
-        parts = LinearChainCRF.struct.to_parts(self.gold, tags, self.lattice.lengths)
+        # It makes these on the CPU, wherever the path is.
+        path, lengths = self.gold.cpu(), self.lattice.lengths.cpu()
+        parts = LinearChainCRF.struct.to_parts(path, tags, lengths).to(self.gold.device)
 
         def loss(emissions: Tensor) -> Tensor:
             edges = self.edges(emissions, transitions)
