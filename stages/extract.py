@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.device import found_threads
 from pipeline.emissions import read_emissions_part
 from pipeline.extraction import Extract, extract
-from pipeline.parts import parts_of, read_tags
+from pipeline.parts import groups_of, parts_of, read_tags
 from pipeline.running.artifacts import made_by, writing
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
@@ -65,7 +65,11 @@ def extract_part(
     """Write the targets of one part, a row group at a time, unless a killed run has done so."""
     if out.exists():
         return
-    groups = (extract(rows, transitions, settings.k) for rows in read_emissions_part(part))
+    groups = (
+        extract(rows[some], transitions, settings.k)
+        for rows in read_emissions_part(part)
+        for some in groups_of(rows.offsets, max(len(tags), settings.k))
+    )
     with writing(out) as temporary:
         write_targets(temporary, groups, tags, settings.k, settings.keep_above)
 

@@ -125,6 +125,16 @@ def test_emissions_that_are_no_numbers_are_refused():
         run()
 
 
+def test_many_paths_make_small_row_groups(monkeypatch: pytest.MonkeyPatch):
+    score("en/train", 1, 40)
+    monkeypatch.setattr("pipeline.parts.NUMBERS", 40_000)
+    for k, most in ((10, 40), (1000, 10)):
+        run(f"best-{k}", k=k)
+        sizes = [len(rows) for rows in read_targets(Path(f"best-{k}/en/train"))]
+        assert sum(sizes) == 40
+        assert most / 10 < max(sizes) <= most
+
+
 def test_memory_does_not_grow_with_the_corpus(monkeypatch: pytest.MonkeyPatch):
     """What Python, numpy and Arrow hold at most: five times the text, no more memory."""
     monkeypatch.setattr(stage, "found_threads", lambda: 2)
