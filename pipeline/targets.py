@@ -64,14 +64,14 @@ class TargetRows:
 
 
 @dataclass(frozen=True)
-class Loss:
-    """How much of the marginals was dropped: `mass`, summed over so many `words`."""
+class Dropped:
+    """Marginals that are not stored: what they add up to over so many words, each of which has 1."""
 
     words: int = 0
     mass: float = 0.0
 
-    def __add__(self, other: "Loss") -> "Loss":
-        return Loss(self.words + other.words, self.mass + other.mass)
+    def __add__(self, other: "Dropped") -> "Dropped":
+        return Dropped(self.words + other.words, self.mass + other.mass)
 
 
 def write_targets(
@@ -88,11 +88,12 @@ def write_targets(
         columns = ([*_paths(rows), _whole(rows)] for rows in groups)
         write_part(path, schema_of(_PATHS | whole, about), _ENCODINGS | leaf, columns)
         return
-    lost: list[Loss] = []
+    dropped: list[Dropped] = []
     leaves = {f"{name}.list.element.list.element": "BYTE_STREAM_SPLIT" for name in _KEPT}
-    columns = ([*_paths(rows), *_kept(rows, keep_above, lost)] for rows in groups)
+    columns = ([*_paths(rows), *_kept(rows, keep_above, dropped)] for rows in groups)
     schema = schema_of(_PATHS | _KEPT, about | {"keep_above": keep_above})
-    write_part(path, schema, _ENCODINGS | leaves, columns, lambda: asdict(sum(lost, Loss())))
+    encodings = _ENCODINGS | leaves
+    write_part(path, schema, encodings, columns, lambda: asdict(sum(dropped, Dropped())))
 
 
 def read_targets(folder: Path) -> Iterator[TargetRows]:
@@ -119,10 +120,11 @@ def read_targets(folder: Path) -> Iterator[TargetRows]:
             )
 
 
-def lost_in(folder: Path) -> Loss:
+def dropped_in(folder: Path) -> Dropped:
     """What the parts of a folder say was dropped of their marginals; nothing where all are kept."""
     abouts = [metadata_of(path) for path in parts_of(folder)]
-    return sum((Loss(each["words"], each["mass"]) for each in abouts if "mass" in each), Loss())
+    each = (Dropped(about["words"], about["mass"]) for about in abouts if "mass" in about)
+    return sum(each, Dropped())
 
 
 def _paths(rows: TargetRows) -> list[pa.Array]:
@@ -139,11 +141,12 @@ def _paths(rows: TargetRows) -> list[pa.Array]:
 
 
 def _whole(rows: TargetRows) -> pa.Array:
-    return rows_by_sentence(rows.offsets, rows.log_marginals.astype(np.float16))
+    with np.errstate(over="ignore"):  # under e^-65504 is -inf
+        return rows_by_sentence(rows.offsets, rows.log_marginals.astype(np.float16))
 
 
-def _kept(rows: TargetRows, keep_above: float, lost: list[Loss]) -> list[pa.Array]:
-    """Tags and their log-marginals, word by word; adds to `lost` what the rest weighed."""
+def _kept(rows: TargetRows, keep_above: float, dropped: list[Dropped]) -> list[pa.Array]:
+    """Tags and their log-marginals, word by word; adds to `dropped` what the rest weighed."""
     logs = rows.log_marginals
     kept = logs >= np.log(keep_above)
     flat = np.flatnonzero(~kept.any(axis=1))
@@ -151,7 +154,8 @@ def _kept(rows: TargetRows, keep_above: float, lost: list[Loss]) -> list[pa.Arra
     # A sentence that no path fits has no largest marginal either.
     kept[flat, best] = logs[flat, best] > -np.inf
     counts, values = np.count_nonzero(kept, axis=1), logs[kept]
-    lost.append(Loss(len(logs), float(np.count_nonzero(counts) - np.exp(values).sum())))
+    mass = np.count_nonzero(counts) - np.exp(values, dtype=np.float64).sum()
+    dropped.append(Dropped(len(logs), float(mass)))
     words = _offsets(counts)
     tags = np.nonzero(kept)[1].astype(np.int16)
     return [

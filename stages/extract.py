@@ -15,7 +15,7 @@ from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
 from pipeline.running.progress import log, progress
 from pipeline.tags import require_tags
-from pipeline.targets import Loss, lost_in, write_targets
+from pipeline.targets import Dropped, dropped_in, write_targets
 from pipeline.transitions import Transitions, read_description, read_transitions
 
 PARTS_AT_ONCE = 8
@@ -55,7 +55,7 @@ def _extract(settings: Extract, teacher: Path, emissions: Path, bench: Bench) ->
             advance(1)
     for folder in folders:
         name = folder.relative_to(emissions)
-        _report(lost_in(out / name), name, settings)
+        _report(dropped_in(out / name), name, settings)
     shutil.move(out, bench.out)
 
 
@@ -74,7 +74,7 @@ def extract_part(
         write_targets(temporary, groups, tags, settings.k, settings.keep_above)
 
 
-def _report(lost: Loss, name: Path, settings: Extract) -> None:
+def _report(dropped: Dropped, name: Path, settings: Extract) -> None:
     if settings.keep_above:
-        share = lost.mass / max(1, lost.words)
+        share = dropped.mass / max(1, dropped.words)
         log(f"{name}: dropped marginals below {settings.keep_above:g}, {share:.3%} of their sum")

@@ -15,7 +15,7 @@ from pipeline.emissions import Emissions, write_emissions
 from pipeline.errors import InputError
 from pipeline.extraction import Extract
 from pipeline.parts import part_name
-from pipeline.targets import lost_in, read_targets
+from pipeline.targets import dropped_in, read_targets
 from pipeline.transitions import Transitions
 from stages import extract as stage
 
@@ -83,10 +83,10 @@ def test_what_was_dropped_is_told(caplog: pytest.LogCaptureFixture):
         run("whole")
         assert "dropped" not in caplog.text
         run(keep_above=0.2)
-    lost = lost_in(Path("targets/en/train"))
-    share = f"{lost.mass / lost.words:.3%}"
+    dropped = dropped_in(Path("targets/en/train"))
+    share = f"{dropped.mass / dropped.words:.3%}"
     assert f"en/train: dropped marginals below 0.2, {share} of their sum" in caplog.text
-    assert 0.001 < lost.mass / lost.words < 0.2
+    assert 0.001 < dropped.mass / dropped.words < 0.2
 
 
 def test_an_interrupted_run_goes_on(monkeypatch: pytest.MonkeyPatch):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InputError
 from pipeline.parts import metadata_of, part_name, read_tags
-from pipeline.targets import Loss, TargetRows, lost_in, read_targets, write_targets
+from pipeline.targets import Dropped, TargetRows, dropped_in, read_targets, write_targets
 
 TAGS = ("O", "B-X", "I-X")
 LENGTHS = (3, 1, 5)
@@ -49,7 +49,7 @@ def test_targets_come_back(tmp_path: Path):
     halves = targets().log_marginals.astype(np.float16)
     assert_same(back, replace(targets(), log_marginals=halves))
     assert read_tags(tmp_path) == TAGS
-    assert lost_in(tmp_path) == Loss()
+    assert dropped_in(tmp_path) == Dropped()
 
 
 def test_row_groups_come_back_one_by_one(tmp_path: Path):
@@ -106,8 +106,8 @@ def test_what_is_dropped_is_counted_and_the_rest_made_whole(
     flat = ~kept.any(axis=1)
     kept[flat, whole[flat].argmax(axis=1)] = True
     expected = np.where(kept, whole, 0.0)
-    np.testing.assert_allclose(lost_in(folder).mass, 9 - expected.sum(), atol=1e-9)
-    assert lost_in(folder).words == 9
+    np.testing.assert_allclose(dropped_in(folder).mass, 9 - expected.sum(), atol=1e-9)
+    assert dropped_in(folder).words == 9
     np.testing.assert_array_equal(found > 0, kept)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=2e-3)
     np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), atol=2e-3)
@@ -118,7 +118,7 @@ def test_losses_of_parts_add_up(tmp_path: Path):
         write_targets(tmp_path / part_name(number), [targets(number)], TAGS, 4, 0.3)
     abouts = [metadata_of(tmp_path / part_name(number)) for number in range(3)]
     total = sum(about["mass"] for about in abouts)
-    assert lost_in(tmp_path) == Loss(27, total)
+    assert dropped_in(tmp_path) == Dropped(27, total)
     assert total > 0.1
 
 
@@ -135,7 +135,13 @@ def test_a_sentence_that_no_path_fits_stays_without(tmp_path: Path, keep_above: 
     )
     (back,) = written(tmp_path, rows, keep_above=keep_above)
     assert_same(back, rows)
-    assert lost_in(tmp_path).mass == 0
+    assert dropped_in(tmp_path).mass == 0
+
+
+def test_marginals_too_small_for_halves_are_none(tmp_path: Path):
+    logs = np.tile([-1e-9, -2e4, -1e9], (9, 1))
+    (back,) = written(tmp_path, replace(targets(), log_marginals=logs))
+    np.testing.assert_array_equal(back.log_marginals, np.tile([0, -2e4, -np.inf], (9, 1)))
 
 
 @pytest.mark.parametrize("keep_above", [0.0, 0.1])
