@@ -65,7 +65,7 @@ class TargetRows:
 
 @dataclass(frozen=True)
 class Dropped:
-    """Marginals that are not stored: what they add up to over so many words, each of which has 1."""
+    """Marginals that are not stored: their sum over so many words, each of which has 1 in all."""
 
     words: int = 0
     mass: float = 0.0
