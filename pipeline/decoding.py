@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.kernels import paths
+from pipeline.kernels import gpu, paths
 from pipeline.lattice import Lattice, exact_log_partition
 
 
@@ -58,8 +58,12 @@ class Candidates(NamedTuple):
 @torch.no_grad()
 def viterbi(lattice: Lattice) -> Int[Tensor, "batch words"]:
     """The best path, 0 at padding; of equal ones, that with the lowest tags, last word first."""
-    if lattice.emissions.device.type == "cpu":
+    device, tags = lattice.emissions.device.type, len(lattice.start)
+    if device == "cpu":
         return _compiled(lattice, 1)[0][:, 0]
+    if device == "cuda" and gpu.available() and tags <= gpu.MOST_TAGS:
+        chain = (lattice.emissions, lattice.transitions, lattice.start, lattice.end)
+        return gpu.viterbi(*chain, lattice.lengths)
     return _accept(lattice.double(), 1)[0][:, 0]
 
 

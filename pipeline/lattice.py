@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from pipeline.kernels import compiled, forward_backward, log_space
+from pipeline.kernels import compiled, forward_backward, gpu, log_space, on_gpu
 
 SCORES = ("emissions", "transitions", "start", "end")
 
@@ -145,7 +145,14 @@ def pool(lattices: Sequence[Lattice]) -> Lattice:
 
 def _sums(lattice: Lattice) -> ModuleType:
     """What sums over paths where the lattice is."""
-    return compiled if lattice.emissions.device.type == "cpu" else forward_backward
+    device, tags = lattice.emissions.device.type, len(lattice.start)
+    if device == "cpu":
+        return compiled
+    return (
+        on_gpu
+        if device == "cuda" and gpu.available() and tags <= gpu.MOST_TAGS
+        else forward_backward
+    )
 
 
 def _mended(
