@@ -12,6 +12,12 @@ import triton.language as tl
 
 LOG_2 = tl.constexpr(math.log(2))
 
+PARTS = [
+    "before", "onward", "after", "steps", "scales", "heights", "word_heights",
+    "moved_before", "moved_onward", "moved_after",
+]  # fmt: skip
+"""Parts of larger tensors: where they begin in memory is no reason to compile again."""
+
 LIFT = tl.constexpr(460)
 """Sums are held at about 2^LIFT: float64 reaches further down from there than from 1, and the
 product of two still fits."""
@@ -69,7 +75,9 @@ def raise_transitions(
     tl.store(heights + 1, first + last)
 
 
-@triton.jit(do_not_specialize=["by_sentence", "by_word", "words"])
+@triton.jit(
+    do_not_specialize=["by_sentence", "by_word", "words"], do_not_specialize_on_alignment=PARTS
+)
 @no_type_check
 def raise_words(
     emissions, by_sentence, by_word, by_tag, lengths, steps, heights, words, tags,
@@ -78,8 +86,7 @@ def raise_words(
     """steps = exp(emissions - height), the highest of the word; of ROWS words of a sentence."""
     sentence = tl.program_id(0).to(tl.int64)
     word = tl.program_id(1) * ROWS + tl.arange(0, ROWS)
-    tag = tl.arange(0, COLUMNS)
-    is_word = word < tl.load(lengths + sentence)
+    tag, is_word = tl.arange(0, COLUMNS), word < tl.load(lengths + sentence)
     inside = is_word[:, None] & (tag < tags)[None, :]
     at = sentence * by_sentence + word[:, None].to(tl.int64) * by_word + tag[None, :] * by_tag
     scores = tl.load(emissions + at, inside, other=float("-inf"))
@@ -91,7 +98,7 @@ def raise_words(
     tl.store(heights + place, most, is_word)
 
 
-@triton.jit(do_not_specialize=["words"])
+@triton.jit(do_not_specialize=["words"], do_not_specialize_on_alignment=PARTS)
 @no_type_check
 def reach(
     steps, factors, edges, lengths, before, onward, after, scales, words, tags,
@@ -130,7 +137,7 @@ def reach(
         step = coming
 
 
-@triton.jit(do_not_specialize=["words"])
+@triton.jit(do_not_specialize=["words"], do_not_specialize_on_alignment=PARTS)
 @no_type_check
 def normalise(
     before, onward, after, steps, scales, heights, word_heights, lengths,
@@ -192,7 +199,7 @@ def _along(direction, before, onward, at, forth, back, tags, COLUMNS: tl.constex
     return sums * tl.load(direction + at, tag < forth + back, other=0.0)
 
 
-@triton.jit(do_not_specialize=["words"])
+@triton.jit(do_not_specialize=["words"], do_not_specialize_on_alignment=PARTS)
 @no_type_check
 def tangent(
     direction, before, onward, steps, factors, lengths,
@@ -211,8 +218,7 @@ def tangent(
     onto = 1 - 2 * backward
     place = sentence * words + (length - 1) * backward
     arrived = tl.zeros([COLUMNS], tl.float64)
-    left = tl.minimum(length - 1, 1)
-    at = place * tags + tag
+    at, left = place * tags + tag, tl.minimum(length - 1, 1)
     along = _along(direction, before, onward, at, forth, back * left, tags, COLUMNS)
     step = tl.load(steps + at, tag < tags, other=0.0)
     for n in range(length):
