@@ -50,6 +50,17 @@ def test_batches_change_nothing(teacher: Tagger, batch_words: int):
         np.testing.assert_allclose(found[offsets[n] : offsets[n + 1]], alone, atol=1e-5)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_says_the_same_but_for_bf16():
+    tagger = Tagger(encoder(window=32), toys.TAGS, "iob2", "crf")
+    parts = [WORDS[:9], WORDS[9:]]
+    expected = list(scoring.emissions(tagger, parts, 40))
+    found = list(scoring.emissions(tagger.to("cuda"), parts, 40))
+    for (offsets, there), (own, here) in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(offsets, own)
+        np.testing.assert_allclose(there, here, atol=0.1)
+
+
 def test_parts_hold_all_sentences_in_order(teacher: Tagger, tmp_path: Path):
     assert scored(teacher, tmp_path) == [0, 10, 10, 3]
     parts = list(read_emissions(tmp_path))
