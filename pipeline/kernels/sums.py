@@ -5,7 +5,7 @@ padded batch and a table of words are both that. Scores may be -inf; everything 
 
 The forward pass rescales each word by a power of two, which rounds nothing and needs no logarithm;
 the backward pass takes over its scales, so that beginnings times ends are marginals as they stand.
-What it cannot do is bring back a tag that fell 700 nats behind and proves needed when the others
+What it cannot do is bring back a tag that fell 1,000 nats behind and proves needed when the others
 are forbidden: the ends then grow without bound, `exact` is False, and log_space.py does that
 sentence. (Rabiner 1989, §V.A, has the scaling.)
 """

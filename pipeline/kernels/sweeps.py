@@ -26,6 +26,10 @@ BUILT_FROM = "4ca703bb"
 REACH = 1e130
 """Where ends outgrow it, what underflowed might count; below, it is under 1e-170 of the sum."""
 
+LIFTED = 460
+LIFT = 2.0**LIFTED
+"""About what beginnings are held at: float64 goes further down from here than from 1."""
+
 
 @allocating
 def _raise(scores, out):
@@ -98,10 +102,10 @@ def _fill(
             log_partition[sentence] += most
             exp_below(steps, here, steps, here, steps, here, most)
             if n == 0:
-                multiply(before, here, steps, here, begun, 0, 1.0)
+                multiply(before, here, steps, here, begun, 0, LIFT)
                 continue
             # The scale of the word before: its own would have to wait for its own sum.
-            power = (as_bits(largest(before, here - 1)) >> 52) - 1023
+            power = (as_bits(largest(before, here - 1)) >> 52) - 1023 - LIFTED
             power = min(max(power, -1000), 1000)
             powers += power
             scale(steps, here, steps, here, steps, here, from_bits((1023 - power) << 52))
@@ -109,7 +113,7 @@ def _fill(
             multiply(before, here, before, here, steps, here, 1.0)
         multiply(after, 0, before, base + length - 1, ended, 0, 1.0)
         total = _sum(after)
-        log_partition[sentence] += np.log(total) + powers * np.log(2.0)
+        log_partition[sentence] += np.log(total) + (powers - LIFTED) * np.log(2.0)
         scale(after, 0, ended, 0, ended, 0, 1.0 / total)
         if keep:
             _clear(onward, base + length - 1, base + length)
