@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pipeline.config import settings
-from pipeline.lattice import Lattice, log_marginals, log_partition, nll, score
+from pipeline.lattice import Lattice, log_marginals, log_partition, nll
 
 Loss: TypeAlias = Float[Tensor, " batch"]
 Temperature = Annotated[float, Field(gt=0)]
@@ -201,11 +201,26 @@ def _expected_nll(
     Paths that the student's own transitions forbid take no weight: a teacher without a scheme may
     have them, and they would make the loss infinite.
     """
-    scores = torch.stack([score(student, path) for path in best.paths.unbind(1)], dim=1)
-    possible = exists & torch.isfinite(scores)
+    found = scores(student, best.paths)
+    possible = exists & torch.isfinite(found)
     weights = torch.softmax(log_weights.masked_fill(~possible, -1e4), dim=1) * possible
-    nlls = log_partition(student).unsqueeze(1) - torch.where(possible, scores, 0.0)
+    nlls = log_partition(student).unsqueeze(1) - torch.where(possible, found, 0.0)
     return (weights * nlls).sum(dim=1)
+
+
+def scores(student: Lattice, paths: Int[Tensor, "batch k words"]) -> Float[Tensor, "batch k"]:
+    """`lattice.score` of k paths a sentence, all looked up at once; tags at padding may be any."""
+    mask, tags = student.mask, student.emissions.shape[2]
+    paths = paths.masked_fill(~mask.unsqueeze(1), 0)
+    last = (student.lengths - 1).view(-1, 1, 1).expand(-1, paths.shape[1], 1)
+    words = student.emissions.gather(2, paths.transpose(1, 2)).transpose(1, 2)
+    places = paths[:, :, :-1] * tags + paths[:, :, 1:]
+    steps = student.transitions.flatten().take(places)
+    borders = student.start.take(paths[:, :, 0]) + student.end.take(paths.gather(2, last)[:, :, 0])
+    # Zero where there is no word, whatever stands there: 0 times infinity would be no number.
+    inside = torch.where(mask.unsqueeze(1), words, 0.0).sum(dim=2, dtype=torch.float64)
+    between = torch.where(mask[:, None, 1:], steps, 0.0).sum(dim=2, dtype=torch.float64)
+    return (inside + between + borders).to(student.emissions.dtype)
 
 
 FLOOR = -30.0

@@ -11,7 +11,7 @@ from torch import Tensor
 from pipeline.config import parse
 from pipeline.decoding import k_best
 from pipeline.errors import InputError
-from pipeline.lattice import Lattice, log_marginals
+from pipeline.lattice import Lattice, log_marginals, score
 from pipeline.objectives import (
     Annealed,
     Constant,
@@ -23,6 +23,7 @@ from pipeline.objectives import (
     TokenKD,
     TopK,
     TopWK,
+    scores,
     total,
 )
 from tests import makers, oracle
@@ -169,6 +170,16 @@ def test_all_paths_with_their_weights_have_no_gradient_at_the_teacher():
     loss = TopWK()(leaves, gold_of(student), taught_by(student, TAGS ** max(LENGTHS)))
     for gradient in makers.gradients(loss.sum(), leaves):
         torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-7, rtol=0)
+
+
+@given(makers.lattices(), st.integers(1, 5), st.integers(0, 99))
+def test_paths_score_together_as_one_by_one(student, k, seed):
+    batch, words, tags = student.emissions.shape
+    random = torch.Generator().manual_seed(seed)
+    paths = torch.randint(tags, (batch, k, words), generator=random)
+    alone = torch.stack([score(student, path) for path in paths.unbind(1)], dim=1)
+    paths[~student.mask[:, None].expand_as(paths)] = 99  # whatever stands at padding
+    torch.testing.assert_close(scores(student, paths), alone)
 
 
 @pytest.mark.parametrize("kind", TAUGHT)
