@@ -209,7 +209,8 @@ def _runs(parts: Sequence[tuple[str, str | None]]) -> list[Span]:
 def _strict(tags: Sequence[str], letters: _Letters, outside: str) -> list[Span]:
     """Only entities written in full: single, or first, inside…, last with one label."""
     spans, first, open_label = [], 0, None
-    parts = [split_tag(tag, "".join(letters), outside) for tag in tags]
+    known = {tag: split_tag(tag, "".join(letters), outside) for tag in {*tags}}
+    parts = [known[tag] for tag in tags]
     for index, ((letter, label), after) in enumerate(pairwise([*parts, ("O", None)])):
         if letter in (letters.first, letters.single):
             first, open_label = index, label
