@@ -70,7 +70,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (16 * 2**30, -1))
     present = [peer for peer in PEERS if peer.is_here()]
     rates, slow = Rates(), {}
-    print(_machine())
+    print(_machine(), end="\n\n")
     print("Absent:", ", ".join([*ABSENT, *(p.distribution for p in PEERS if p not in present)]))
     for size in SIZES[: chosen.sizes]:
         problem = peaked(size, (0.0, 0.0)) if chosen.random else peaked(size)
