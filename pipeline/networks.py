@@ -8,6 +8,7 @@ teachers; what only students use stands in students.py.
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -16,11 +17,13 @@ import torch
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from pipeline.config import settings
+from pipeline.dropout import dropped
 from pipeline.errors import InputError
-from pipeline.words import CHARACTERS, SHAPES, characters, shapes_of
+from pipeline.recurrence import bilstm
+from pipeline.spelling import spell
+from pipeline.words import CHARACTERS, SHAPES, Lexicon
 
 Inputs: TypeAlias = dict[str, Tensor]
 Sentences: TypeAlias = Sequence[Sequence[str]]
@@ -79,6 +82,9 @@ def _read_vocabulary(path: Path) -> list[str]:
 SPELLING = 20
 """Characters of a word that are read; the longer rest is cut."""
 
+ROOM = 50_000
+"""Words whose features are remembered beside those of the vocabulary, each in two casings."""
+
 
 class BiLSTMEncoder(nn.Module):
     """The network of `BiLSTM`; word 0 is padding, word 1 unknown."""
@@ -88,14 +94,13 @@ class BiLSTMEncoder(nn.Module):
         self.parameters_ = parameters
         self.vocabulary = list(words)
         self.width = 2 * parameters.hidden
-        self._index = {word: index for index, word in enumerate(words, start=2)}
-        self._spelling: dict[str, tuple[int, int, np.ndarray]] = {}
+        numbers = {word: number for number, word in enumerate(words, start=2)}
+        self._lexicon = Lexicon(numbers, 1, SPELLING, ROOM + 2 * len(words))
         shape_width = len(SHAPES)
         self.word = nn.Embedding(len(words) + 2, parameters.words, padding_idx=0)
         self.shape = nn.Embedding(len(SHAPES), shape_width)
         self.character = nn.Embedding(CHARACTERS, 24, padding_idx=0)
         self.spelling = nn.Conv1d(24, parameters.characters, kernel_size=3, padding=1)
-        self.dropout = nn.Dropout(parameters.dropout)
         self.lstm = nn.LSTM(
             parameters.words + parameters.characters + shape_width,
             parameters.hidden,
@@ -107,41 +112,26 @@ class BiLSTMEncoder(nn.Module):
         nn.init.normal_(self.word.weight, std=parameters.words**-0.5)
 
     def inputs(self, sentences: Sentences) -> Inputs:
-        """Each distinct word of the batch once: `word`, `shape` [distinct], `character`
-        [distinct, SPELLING]; `place` [batch, words] says which stands where; `lengths` [batch]."""
-        lengths = [len(words) for words in sentences]
-        distinct = {
-            word: i for i, word in enumerate(dict.fromkeys(w for s in sentences for w in s))
-        }
-        place = np.zeros((len(sentences), max(lengths, default=0)), dtype=np.int64)
-        for row, words in enumerate(sentences):
-            place[row, : len(words)] = [distinct[word] for word in words]
-        features = [self._features(word) for word in distinct]
-        return {
-            "word": torch.tensor([word for word, _, _ in features], dtype=torch.long),
-            "shape": torch.tensor([shape for _, shape, _ in features], dtype=torch.long),
-            "character": torch.from_numpy(
-                np.stack([spelling for _, _, spelling in features])
-                if features
-                else np.zeros((0, SPELLING), dtype=np.int64)
-            ),
-            "place": torch.from_numpy(place),
-            "lengths": torch.tensor(lengths, dtype=torch.long),
-        }
+        """Each distinct word of the batch once: `word`, `shape` [distinct], `character` [distinct,
+        longest]; `place` [batch, words] says which stands where; `lengths` [batch]."""
+        lengths = np.array([len(words) for words in sentences], dtype=np.int64)
+        flat = list(chain.from_iterable(sentences))
+        places = {word: place for place, word in enumerate(dict.fromkeys(flat))}
+        place = np.zeros((len(lengths), lengths.max(initial=0)), dtype=np.int64)
+        place[np.arange(place.shape[1]) < lengths[:, None]] = [places[word] for word in flat]
+        number, shape, characters = self._lexicon(list(places))
+        parts = {"word": number, "shape": shape, "character": characters}
+        parts |= {"place": place, "lengths": lengths}
+        return {name: torch.from_numpy(part) for name, part in parts.items()}
 
     def forward(self, inputs: Inputs) -> Float[Tensor, "batch words width"]:
         """Vectors of words; rows past a sentence's length are zero."""
-        distinct = torch.cat([self.shape(inputs["shape"]), self._spell(inputs["character"])], dim=1)
-        words = self._forget(inputs["word"][inputs["place"]])
-        features = torch.cat([self.word(words), distinct[inputs["place"]]], dim=2)
-        packed = pack_padded_sequence(
-            self.dropout(features), inputs["lengths"].cpu(), batch_first=True, enforce_sorted=False
-        )
-        hidden, _ = self.lstm(packed)
-        padded, _ = pad_packed_sequence(
-            hidden, batch_first=True, total_length=inputs["place"].shape[1]
-        )
-        return self.dropout(padded)
+        place, spelled = inputs["place"], spell(inputs["character"], self.character, self.spelling)
+        distinct = torch.cat([self.shape(inputs["shape"]), spelled], dim=1)
+        words = self._forget(inputs["word"][place])
+        features = torch.cat([self.word(words), nn.functional.embedding(place, distinct)], dim=2)
+        hidden = bilstm(self.lstm, self._dropped(features), inputs["lengths"])
+        return self._dropped(hidden)
 
     def save(self, folder: Path) -> None:
         """Write `vocabulary.json`, most frequent word first."""
@@ -156,18 +146,8 @@ class BiLSTMEncoder(nn.Module):
         """How many sentences are too long to be read at once: none."""
         return 0
 
-    def _features(self, word: str) -> tuple[int, int, np.ndarray]:
-        known = self._spelling.get(word)
-        if known is None:
-            index = self._index.get(word.lower(), 1)
-            known = (index, int(shapes_of([word])[0]), characters(word, SPELLING))
-            self._spelling[word] = known
-        return known
-
-    def _spell(self, spelled: Int[Tensor, "distinct characters"]) -> Float[Tensor, "distinct wide"]:
-        convolved = self.spelling(self.character(spelled).transpose(1, 2))
-        # Padding takes no part in the maximum, so a word's vector does not depend on the table.
-        return convolved.masked_fill((spelled == 0).unsqueeze(1), -torch.inf).amax(dim=2)
+    def _dropped(self, x: Tensor) -> Tensor:
+        return dropped(x, self.parameters_.dropout) if self.training else x
 
     def _forget(self, words: Int[Tensor, "batch words"]) -> Int[Tensor, "batch words"]:
         if not self.training or not self.parameters_.word_dropout:

@@ -25,6 +25,7 @@ from pipeline.checkpoints import Checkpoint
 from pipeline.config import settings
 from pipeline.errors import InputError
 from pipeline.lattice import Lattice, NotNumbers
+from pipeline.optimiser import AdamW
 from pipeline.running.progress import log, progress
 from pipeline.tagger import Sentences, Tagger
 
@@ -144,25 +145,23 @@ def write_curve(path: Path, curve: Sequence[Row]) -> None:
         table.writerows(curve)
 
 
+@dataclass
 class _Run:
-    """One training run: the tagger, its optimiser, and where it stands."""
+    """One training run, as `fit` is told of it: its optimiser, and where it stands."""
 
-    def __init__(
-        self,
-        tagger: Tagger,
-        source: Source,
-        loss: Loss,
-        validate: Callable[[Tagger], float],
-        training: Training,
-        kept: Path,
-    ) -> None:
-        self.tagger, self.source, self.loss = tagger, source, loss
-        self.validate, self.training = validate, training
-        self.checkpoint = kept / "checkpoint.safetensors"
-        self.optimiser = torch.optim.AdamW(_groups(tagger, training))
+    tagger: Tagger
+    source: Source
+    loss: Loss
+    validate: Callable[[Tagger], float]
+    training: Training
+    kept: Path
+
+    def __post_init__(self) -> None:
+        self.checkpoint = self.kept / "checkpoint.safetensors"
+        self.optimiser = AdamW(_groups(self.tagger, self.training), self.training.clip)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         self.progress = Progress()
-        self.best = _copy(tagger)
+        self.best = _copy(self.tagger)
         self.saved = time.monotonic()
 
     def finished(self) -> bool:
@@ -172,6 +171,7 @@ class _Run:
     def epoch(self, advance: Callable[[int], None]) -> None:
         """The rest of the current epoch, then validation."""
         now = self.progress
+        self.tagger.train()
         batches = shuffled(
             self.source.lengths, self.training.batch_words, _seed(self.training.seed, now.epoch)
         )
@@ -185,24 +185,21 @@ class _Run:
     def _learn(self, batch: list[int], batches: int) -> None:
         now = self.progress
         share = (now.epoch + now.batches / batches) / self.training.epochs
-        torch.manual_seed(_seed(self.training.seed, now.epoch, now.batches))
-        self.tagger.train()
         words, beside = self.source.batch(batch)
         device = self.tagger.emit.weight.device
+        _sow(device, _seed(self.training.seed, now.epoch, now.batches))
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             lattice = self.tagger(self.tagger.encoder.inputs(words))
         losses = self.loss(lattice, _moved(beside, device), share)
-        self._refuse_overflow(losses)
+        total = float(losses.detach().sum())
+        if not math.isfinite(total):
+            raise self.diverged(f"the loss became {total}")
         (losses.mean() / self.training.accumulate).backward()
-        now.loss += float(losses.detach().sum())
+        now.loss += total
         now.sentences += len(batch)
         now.batches += 1
         if now.batches % self.training.accumulate == 0 or now.batches == batches:
             self._step(share)
-
-    def _refuse_overflow(self, losses: Tensor) -> None:
-        if not torch.isfinite(losses).all():
-            raise self.diverged(f"the loss became {float(losses.detach().sum())}")
 
     def diverged(self, found: str) -> InputError:
         """What tells the user that the weights have run away."""
@@ -215,7 +212,6 @@ class _Run:
         factor = self.training.rate(share)
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
-        nn.utils.clip_grad_norm_(self.tagger.parameters(), self.training.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.progress.steps += 1
@@ -251,7 +247,7 @@ class _Run:
 
 
 def _groups(tagger: Tagger, training: Training) -> list[dict[str, Any]]:
-    """Parameters with their learning rates; vectors, such as biases, do not decay."""
+    """Parameters by learning rate and decay; vectors, such as biases, do not decay."""
     head = training.head_learning_rate or training.learning_rate
     between = training.transition_learning_rate or head
     parts: list[tuple[nn.Module, float, float]] = [
@@ -259,19 +255,28 @@ def _groups(tagger: Tagger, training: Training) -> list[dict[str, Any]]:
         (tagger.emit, head, training.weight_decay),
         (tagger.transitions, between, 0.0),
     ]
-    groups = []
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for part, rate, decay in parts:
-        learnt = [parameter for parameter in part.parameters() if parameter.requires_grad]
-        matrices = [parameter for parameter in learnt if parameter.ndim > 1]
-        vectors = [parameter for parameter in learnt if parameter.ndim <= 1]
-        groups.append({"params": matrices, "lr": rate, "weight_decay": decay})
-        groups.append({"params": vectors, "lr": rate, "weight_decay": 0.0})
-    return [group for group in groups if group["params"]]
+        for weight in part.parameters():
+            if weight.requires_grad:
+                groups.setdefault((rate, decay if weight.ndim > 1 else 0.0), []).append(weight)
+    return [
+        {"params": weights, "lr": rate, "weight_decay": decay}
+        for (rate, decay), weights in groups.items()
+    ]
 
 
 def _seed(*parts: int) -> int:
     """A seed that depends on every part."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
+
+
+def _sow(device: torch.device, seed: int) -> None:
+    """Seed what draws the random numbers of that device alone: all at once take a tenth of a
+    millisecond, most of it for devices that are not there."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _copy(tagger: Tagger) -> dict[str, Tensor]:
@@ -280,6 +285,8 @@ def _copy(tagger: Tagger) -> dict[str, Tensor]:
 
 def _moved(beside: Any, device: torch.device) -> Any:
     """Tensors, and the dataclasses and tuples that hold them, on a device."""
+    if device.type == "cpu":
+        return beside
     if isinstance(beside, Tensor):
         return beside.to(device, non_blocking=True)
     if isinstance(beside, tuple):

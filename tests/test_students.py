@@ -51,6 +51,16 @@ def test_padding_and_neighbours_change_nothing(student):
         torch.testing.assert_close(together[row, : len(words)], alone, atol=1e-5, rtol=1e-5)
 
 
+def test_what_was_read_before_changes_nothing(student):
+    fresh_one, used = fresh(student), fresh(student)
+    sentences = [*toys.sentences(6, 3)[0], ["Unseen", "東京", "", "x" * 100]]
+    for seed in range(4):
+        used(used.encoder.inputs([words[::-1] for words in toys.sentences(9, seed)[0]]))
+    expected = fresh_one(fresh_one.encoder.inputs(sentences)).emissions
+    for _ in range(2):
+        assert torch.equal(used(used.encoder.inputs(sentences)).emissions, expected)
+
+
 @pytest.mark.parametrize("head", HEADS)
 def test_it_overfits_eight_sentences(student, head: str, tmp_path: Path):
     words, tags = toys.sentences(8, 0)
