@@ -60,7 +60,10 @@ class Training:
     seed: int = 1
 
     def rate(self, share: float) -> float:
-        """Factor on every learning rate when a share of the steps is done."""
+        """Factor on every learning rate when a share of the steps is done.
+
+        Each step asks for its middle: none is taken at a rate of zero, at either end.
+        """
         if share < self.warm_up:
             return share / self.warm_up
         rest = (1 - share) / max(1e-9, 1 - self.warm_up)
@@ -184,7 +187,7 @@ class _Run:
 
     def _learn(self, batch: list[int], batches: int) -> None:
         now = self.progress
-        share = (now.epoch + now.batches / batches) / self.training.epochs
+        share = self._share(now.batches, batches)
         words, beside = self.source.batch(batch)
         device = self.tagger.emit.weight.device
         _sow(device, _seed(self.training.seed, now.epoch, now.batches))
@@ -199,7 +202,12 @@ class _Run:
         now.sentences += len(batch)
         now.batches += 1
         if now.batches % self.training.accumulate == 0 or now.batches == batches:
-            self._step(share)
+            first = (now.batches - 1) // self.training.accumulate * self.training.accumulate
+            self._step(self._share((first + now.batches) / 2, batches))
+
+    def _share(self, done: int | float, batches: int) -> float:
+        """Of the whole training, when so many of this epoch's batches are done."""
+        return (self.progress.epoch + done / batches) / self.training.epochs
 
     def diverged(self, found: str) -> InputError:
         """What tells the user that the weights have run away."""

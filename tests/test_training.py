@@ -1,11 +1,13 @@
 """One loop for all taggers: it learns, repeats itself to the byte, and goes on after a stop."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save
 
+from pipeline.batching import shuffled
 from pipeline.errors import InputError
 from pipeline.lessons import Lessons, development_f1, gold_nll
 from pipeline.networks import BiLSTM
@@ -137,6 +139,20 @@ def test_rates_rise_then_fall(decay: str):
     assert training.rate(0.1) == pytest.approx(0.5)
     assert training.rate(0.2) == pytest.approx(1.0)
     assert training.rate(1.0) == pytest.approx(1.0 if decay == "constant" else 0.0)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_each_step_has_the_rate_of_its_middle(tmp_path: Path, monkeypatch, accumulate: int):
+    asked: list[float] = []
+    rate = Training.rate
+    monkeypatch.setattr(Training, "rate", lambda own, at: asked.append(at) or rate(own, at))
+    training = Training(**{**vars_of(QUICK), "epochs": 1, "accumulate": accumulate})
+    trained(tmp_path, training)
+    lengths = toys.split(tmp_path, "train").words
+    batches = len(shuffled([*map(len, lengths)], QUICK.batch_words, 0))
+    borders = [*range(0, batches, accumulate), batches]
+    assert asked == [(one + other) / 2 / batches for one, other in pairwise(borders)]
+    assert rate(training, asked[0]) > 0
 
 
 def test_the_curve_is_a_table(tmp_path: Path):
