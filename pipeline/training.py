@@ -186,24 +186,28 @@ class _Run:
         self._save_now_and_then()
 
     def _learn(self, batch: list[int], batches: int) -> None:
-        now = self.progress
-        share = self._share(now.batches, batches)
-        words, beside = self.source.batch(batch)
-        device = self.tagger.emit.weight.device
-        _sow(device, _seed(self.training.seed, now.epoch, now.batches))
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            lattice = self.tagger(self.tagger.encoder.inputs(words))
-        losses = self.loss(lattice, _moved(beside, device), share)
+        now, most = self.progress, self.training.accumulate
+        first = now.batches // most * most
+        last = min(first + most, batches)  # the last step of an epoch may have fewer batches
+        losses = self._losses(batch, self._share(now.batches, batches))
         total = float(losses.detach().sum())
         if not math.isfinite(total):
             raise self.diverged(f"the loss became {total}")
-        (losses.mean() / self.training.accumulate).backward()
+        (losses.mean() / (last - first)).backward()
         now.loss += total
         now.sentences += len(batch)
         now.batches += 1
-        if now.batches % self.training.accumulate == 0 or now.batches == batches:
-            first = (now.batches - 1) // self.training.accumulate * self.training.accumulate
-            self._step(self._share((first + now.batches) / 2, batches))
+        if now.batches == last:
+            self._step(self._share((first + last) / 2, batches))
+
+    def _losses(self, batch: list[int], share: float) -> Float[Tensor, " batch"]:
+        """One loss a sentence, in nats; its random numbers depend on nothing but where the run is."""
+        words, beside = self.source.batch(batch)
+        device = self.tagger.emit.weight.device
+        _sow(device, _seed(self.training.seed, self.progress.epoch, self.progress.batches))
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            lattice = self.tagger(self.tagger.encoder.inputs(words))
+        return self.loss(lattice, _moved(beside, device), share)
 
     def _share(self, done: int | float, batches: int) -> float:
         """Of the whole training, when so many of this epoch's batches are done."""

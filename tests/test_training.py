@@ -141,6 +141,23 @@ def test_rates_rise_then_fall(decay: str):
     assert training.rate(1.0) == pytest.approx(1.0 if decay == "constant" else 0.0)
 
 
+@pytest.mark.parametrize("accumulate", [1, 2, 3, 4, 99])
+def test_a_step_is_the_mean_of_its_batches(tmp_path: Path, accumulate: int):
+    """The slopes of a mean add up to 1, and each batch of a step brings its share of that."""
+    slopes: list[float] = []
+
+    def loss(lattice, gold, share):
+        lattice.emissions.register_hook(lambda slope: slopes.append(float(slope.sum())))
+        return lattice.emissions[:, 0, 0]
+
+    train = toys.split(tmp_path, "train").words
+    batches = len(shuffled([*map(len, train)], QUICK.batch_words, 0))
+    trained(tmp_path, Training(**{**vars_of(QUICK), "epochs": 1, "accumulate": accumulate}), loss)
+    whole, rest = divmod(batches, accumulate)
+    expected = [1 / accumulate] * whole * accumulate + [1 / max(1, rest)] * rest
+    assert slopes == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_each_step_has_the_rate_of_its_middle(tmp_path: Path, monkeypatch, accumulate: int):
     asked: list[float] = []
