@@ -23,6 +23,7 @@ from pipeline import checkpoints
 from pipeline.batching import shuffled
 from pipeline.checkpoints import Checkpoint
 from pipeline.config import settings
+from pipeline.device import moved, sow
 from pipeline.errors import InputError
 from pipeline.lattice import Lattice, NotNumbers
 from pipeline.optimiser import AdamW
@@ -201,13 +202,13 @@ class _Run:
             self._step(self._share((first + last) / 2, batches))
 
     def _losses(self, batch: list[int], share: float) -> Float[Tensor, " batch"]:
-        """One loss a sentence, in nats; its random numbers depend on nothing but where the run is."""
+        """One loss a sentence, in nats; where the run stands decides its random numbers."""
         words, beside = self.source.batch(batch)
         device = self.tagger.emit.weight.device
-        _sow(device, _seed(self.training.seed, self.progress.epoch, self.progress.batches))
+        sow(device, _seed(self.training.seed, self.progress.epoch, self.progress.batches))
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             lattice = self.tagger(self.tagger.encoder.inputs(words))
-        return self.loss(lattice, _moved(beside, device), share)
+        return self.loss(lattice, moved(beside, device), share)
 
     def _share(self, done: int | float, batches: int) -> float:
         """Of the whole training, when so many of this epoch's batches are done."""
@@ -283,24 +284,5 @@ def _seed(*parts: int) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
 
 
-def _sow(device: torch.device, seed: int) -> None:
-    """Seed what draws the random numbers of that device alone: all at once take a tenth of a
-    millisecond, most of it for devices that are not there."""
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-
-
 def _copy(tagger: Tagger) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in tagger.state_dict().items()}
-
-
-def _moved(beside: Any, device: torch.device) -> Any:
-    """Tensors, and the dataclasses and tuples that hold them, on a device."""
-    if device.type == "cpu":
-        return beside
-    if isinstance(beside, Tensor):
-        return beside.to(device, non_blocking=True)
-    if isinstance(beside, tuple):
-        return tuple(_moved(part, device) for part in beside)
-    return type(beside)(**{name: _moved(part, device) for name, part in vars(beside).items()})
