@@ -33,7 +33,9 @@ def written(path: Path) -> int:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_stage_pulls_in_too_much(stage: str):
-    lines = {path: written(ROOT / path) for path in code_of(stage)}
+    # Kernels stand by themselves, and which of them runs depends on the device.
+    read = [path for path in code_of(stage) if not path.startswith("pipeline/kernels/")]
+    lines = {path: written(ROOT / path) for path in read}
     assert sum(lines.values()) <= MOST_LINES, sorted(lines.items(), key=lambda item: -item[1])
 
 
