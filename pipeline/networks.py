@@ -19,9 +19,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.config import settings
-from pipeline.dropout import dropped
 from pipeline.errors import InputError
-from pipeline.recurrence import bilstm
+from pipeline.kernels.recurrence import bilstm
 from pipeline.spelling import spell
 from pipeline.words import CHARACTERS, SHAPES, Lexicon
 
@@ -147,7 +146,7 @@ class BiLSTMEncoder(nn.Module):
         return 0
 
     def _dropped(self, x: Tensor) -> Tensor:
-        return dropped(x, self.parameters_.dropout) if self.training else x
+        return nn.functional.dropout(x, self.parameters_.dropout, self.training)
 
     def _forget(self, words: Int[Tensor, "batch words"]) -> Int[Tensor, "batch words"]:
         if not self.training or not self.parameters_.word_dropout:

@@ -21,7 +21,6 @@ class AdamW(torch.optim.AdamW):
     def __init__(self, groups: Sequence[dict[str, Any]], clip: float) -> None:
         super().__init__(groups, fused=True)
         self._clip = clip
-        self._views: dict[Tensor, tuple[np.ndarray, ...]] = {}
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -32,48 +31,52 @@ class AdamW(torch.optim.AdamW):
             for weight in group["params"]
             if weight.grad is not None
         ]
-        if any(weight.device.type != "cpu" for weight, _ in learnt):
+        if all(_is_plain(weight) for weight, _ in learnt):
+            self._step(learnt)
+        else:
             nn.utils.clip_grad_norm_([weight for weight, _ in learnt], self._clip)
             super().step()
-            return
-        gradients = [weight.grad.reshape(-1).numpy() for weight, _ in learnt]
-        norm = math.sqrt(sum(map(kernel.squares, gradients)))
+
+    def _step(self, learnt: Sequence[tuple[Tensor, dict[str, Any]]]) -> None:
+        states = [self._state(weight) for weight, _ in learnt]
+        torch._foreach_add_([state["step"] for state in states], 1)
+        tensors = [
+            (weight.grad, weight, state["exp_avg"], state["exp_avg_sq"])
+            for (weight, _), state in zip(learnt, states, strict=True)
+        ]
+        addresses = np.array([[t.data_ptr() for t in row] for row in zip(*tensors, strict=True)])
+        sizes = np.array([weight.numel() for weight, _ in learnt])
+        norm = math.sqrt(kernel.squares(addresses[0], sizes))
         clipped = min(1.0, self._clip / (norm + 1e-6))
-        for (weight, group), gradient in zip(learnt, gradients, strict=True):
-            array, first, second, steps = self._views.get(weight) or self._seen(weight)
-            steps += 1
-            factors = _factors(int(steps), group, clipped)
-            kernel.update(array, gradient, first, second, *factors)
+        factors = [
+            _factors(int(state["step"]), group, clipped)
+            for (_, group), state in zip(learnt, states, strict=True)
+        ]
+        kernel.step(addresses, sizes, np.array(factors, dtype=np.float32))
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from another's state."""
-        super().load_state_dict(state_dict)
-        self._views.clear()
-
-    def _seen(self, weight: Tensor) -> tuple[np.ndarray, ...]:
-        """A weight, its moments and its steps as arrays; to ask anew costs as much as a pass."""
+    def _state(self, weight: Tensor) -> dict[str, Tensor]:
+        """The moments of a weight, zero before its first step."""
         state = self.state[weight]
         if not state:
             state["step"] = torch.zeros(())
             state["exp_avg"], state["exp_avg_sq"] = (torch.zeros_like(weight) for _ in range(2))
-        moments = (state["exp_avg"], state["exp_avg_sq"])
-        arrays = (tensor.detach().view(-1).numpy() for tensor in (weight, *moments))
-        self._views[weight] = (*arrays, state["step"].numpy())
-        return self._views[weight]
+        return state
 
 
-def _factors(steps: int, group: dict[str, Any], clipped: float) -> tuple[np.ndarray, np.float32]:
-    """What the kernel multiplies by, and epsilon.
+def _is_plain(weight: Tensor) -> bool:
+    """Whether the weight and its gradient are rows of float32 on a CPU."""
+    return all(
+        x is not None and x.device.type == "cpu" and x.dtype == torch.float32 and x.is_contiguous()
+        for x in (weight, weight.grad)
+    )
+
+
+def _factors(steps: int, group: dict[str, Any], clipped: float) -> tuple[float, ...]:
+    """What the kernel multiplies by, and its epsilon.
 
     m / (1 - slow^t) over sqrt(v / (1 - slower^t)) + epsilon, both corrections taken outside.
     """
     (slow, slower), rate = group["betas"], group["lr"]
     second = math.sqrt(1 - slower**steps)
-    numbers = (
-        clipped,
-        1 - rate * group["weight_decay"],
-        slow,
-        slower,
-        rate * second / (1 - slow**steps),
-    )
-    return np.array(numbers, dtype=np.float32), np.float32(group["eps"] * second)
+    kept, pace = 1 - rate * group["weight_decay"], rate * second / (1 - slow**steps)
+    return clipped, kept, slow, slower, pace, group["eps"] * second

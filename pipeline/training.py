@@ -26,7 +26,6 @@ from pipeline.config import settings
 from pipeline.device import moved, sow
 from pipeline.errors import InputError
 from pipeline.lattice import Lattice, NotNumbers
-from pipeline.optimiser import AdamW
 from pipeline.running.progress import log, progress
 from pipeline.tagger import Sentences, Tagger
 
@@ -162,7 +161,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.checkpoint = self.kept / "checkpoint.safetensors"
-        self.optimiser = AdamW(_groups(self.tagger, self.training), self.training.clip)
+        self.optimiser = torch.optim.AdamW(_groups(self.tagger, self.training), fused=True)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         self.progress = Progress()
         self.best = _copy(self.tagger)
@@ -225,6 +224,7 @@ class _Run:
         factor = self.training.rate(share)
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
+        nn.utils.clip_grad_norm_(self.tagger.parameters(), self.training.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.progress.steps += 1

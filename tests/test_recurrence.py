@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pipeline.recurrence import bilstm
+from pipeline.kernels.recurrence import bilstm
 
 RAGGED = [5, 1, 3, 5]
 

@@ -112,7 +112,8 @@ def tangents(
     it is the derivative of a run as emissions move along a direction, here weight / marginal. A
     marginal under 1 / REACH passes no gradient on.
     """
-    left, right = np.empty((2, *pieces.before.shape))
+    both = np.empty((2, *pieces.before.shape))
+    left, right = both[0], both[1]
     over_sentences(
         sweeps.tangents, lengths, weights.shape[1] ** 2, threads,
         weights, first, _packed(lengths), transitions, *pieces, found, left, right,

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from pipeline.dropout import dropped
 from pipeline.kernels import lstm as kernel
 
 _LANES = 16
@@ -32,7 +31,7 @@ def bilstm(
             for side in ("", "_reverse")
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         ]
-        x = dropped(x, lstm.dropout) if lstm.training and layer > 0 else x
+        x = nn.functional.dropout(x, lstm.dropout, lstm.training and layer > 0)
         x = _Layer.apply(x, lengths, torch.is_grad_enabled(), *weights)  # pyright: ignore[reportAssignmentType]
     return x
 
