@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Timed = Callable[[], Any]
+Clock = Callable[[], float]
 QUICK = 0.1
 """Seconds: what takes less is run twice a turn, and the second time counts."""
 
@@ -22,12 +23,18 @@ class Times(NamedTuple):
     repetitions: int
 
 
-def in_turn(things: dict[str, Timed], rounds: int, patience: float) -> dict[str, Times]:
+def in_turn(
+    things: dict[str, Timed], rounds: int, patience: float, clock: Clock = time.perf_counter
+) -> dict[str, Times]:
     """Every thing once a round, in another order each time; what is slow drops out.
 
     That is after `patience` seconds of its own, but after three turns at least, two where these
     alone take twice as long. Whatever ran before leaves caches and allocator in another state:
     hence the order, and the first call of a turn, which does not count.
+
+    `clock` is the one on the wall unless told. `time.process_time` counts computing, on all threads:
+    other programs' turns, which come every few milliseconds, add to what takes longer than that and
+    seldom to what is short. It is not for what waits for a disk or a GPU.
     """
     taken: dict[str, list[float]] = {name: [] for name in things}
     order, chance = list(things), random.Random(0)
@@ -38,22 +45,20 @@ def in_turn(things: dict[str, Timed], rounds: int, patience: float) -> dict[str,
         for name in order:
             spent = sum(taken[name])
             if number < 2 or spent < patience or (number < 3 and spent < 2 * patience):
-                taken[name].append(_turn(things[name]))
+                taken[name].append(_turn(things[name], clock))
     gc.enable()
     return {name: _summary(seconds) for name, seconds in taken.items()}
 
 
-def _turn(thing: Timed) -> float:
-    first = _seconds(thing)
-    return _seconds(thing) if first < QUICK else first
+def _turn(thing: Timed, clock: Clock) -> float:
+    first = _seconds(thing, clock)
+    return _seconds(thing, clock) if first < QUICK else first
 
 
-def _seconds(thing: Timed) -> float:
-    """Of computing, on all threads: the clock on the wall would add the turns of other programs,
-    which come every few milliseconds, to what takes longer than that, and not to what is short."""
-    begun = time.process_time()
+def _seconds(thing: Timed, clock: Clock) -> float:
+    begun = clock()
     thing()
-    return time.process_time() - begun
+    return clock() - begun
 
 
 def _summary(seconds: list[float]) -> Times:
