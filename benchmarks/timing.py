@@ -32,8 +32,8 @@ def in_turn(
     alone take twice as long. Whatever ran before leaves caches and allocator in another state:
     hence the order, and the first call of a turn, which does not count.
 
-    `clock` is the one on the wall unless told. `time.process_time` counts computing, on all threads:
-    other programs' turns, which come every few milliseconds, add to what takes longer than that and
+    `clock` is the one on the wall unless told. `time.process_time` counts computing on all threads:
+    other programs' turns, which come every few milliseconds, add to what takes longer than that,
     seldom to what is short. It is not for what waits for a disk or a GPU.
     """
     taken: dict[str, list[float]] = {name: [] for name in things}
