@@ -71,20 +71,22 @@ def begin(x, lengths, hidden, table):
     table[:, :, :, width] = ONE
     table[:, :, :, width + 1 + hidden :] = ZERO
     table[:, 0, :, width + 1 : width + 1 + hidden] = ZERO
-    _read(0, x, lengths, table)
+    for d in range(2):
+        for b in range(len(lengths)):
+            _read(x[b], 0, d, lengths[b], table[d, 0, b])
 
 
 @compiled
-def _read(s, x, lengths, table):
-    """The inputs of step s."""
-    width = x.shape[2]
-    for d in range(2):
-        for b in range(len(lengths)):
-            row = table[d, s % table.shape[1], b]
-            if s < lengths[b]:
-                row[:width] = x[b, s if d == 0 else lengths[b] - 1 - s]
-            else:
-                row[:width] = ZERO
+def _read(words, s, d, length, row):
+    """The input of step s in one direction."""
+    width = words.shape[1]
+    if s < length:
+        word = words[s if d == 0 else length - 1 - s]
+        for j in range(width):
+            row[j] = word[j]
+    else:
+        for j in range(width):
+            row[j] = ZERO
 
 
 @compiled
@@ -98,28 +100,27 @@ def step(s, x, lengths, gates, cells, squashed, table, out):
     for d in range(2):
         for b in range(len(lengths)):
             gate, shown = gates[d, s % gates.shape[1], b], squashed[d, s % gates.shape[1], b]
-            enter, keep = gate[:hidden], gate[hidden : 2 * hidden]
-            new, leave = gate[2 * hidden : 3 * hidden], gate[3 * hidden :]
             before, after = cells[d, s % cells.shape[1], b], cells[d, (s + 1) % cells.shape[1], b]
-            state = table[d, (s + 1) % table.shape[1], b, width + 1 : width + 1 + hidden]
-            for j in range(hidden):
-                enter[j] = ONE / (ONE + _exp(-enter[j]))
-            for j in range(hidden):
-                keep[j] = ONE / (ONE + _exp(-keep[j]))
+            row = table[d, (s + 1) % table.shape[1], b]
+            # Short loops: of one that does it all LLVM makes no vectors.
+            new, leave = gate[2 * hidden : 3 * hidden], gate[3 * hidden :]
+            for j in range(2 * hidden):
+                gate[j] = ONE / (ONE + _exp(-gate[j]))
             for j in range(hidden):
                 new[j] = TWO / (ONE + _exp(-TWO * new[j])) - ONE
             for j in range(hidden):
                 leave[j] = ONE / (ONE + _exp(-leave[j]))
+            state = row[width + 1 : width + 1 + hidden]
             for j in range(hidden):
-                after[j] = keep[j] * before[j] + enter[j] * new[j]
-            for j in range(hidden):
-                shown[j] = TWO / (ONE + _exp(-TWO * after[j])) - ONE
-            for j in range(hidden):
-                state[j] = leave[j] * shown[j]
+                cell = gate[hidden + j] * before[j] + gate[j] * gate[2 * hidden + j]
+                high = TWO / (ONE + _exp(-TWO * cell)) - ONE
+                after[j], shown[j], state[j] = cell, high, gate[3 * hidden + j] * high
             if s < lengths[b]:
-                out[b, s if d == 0 else lengths[b] - 1 - s, d] = state
-    if s + 1 < x.shape[1]:
-        _read(s + 1, x, lengths, table)
+                told = out[b, s if d == 0 else lengths[b] - 1 - s, d]
+                for j in range(hidden):
+                    told[j] = state[j]
+            if s + 1 < x.shape[1]:
+                _read(x[b], s + 1, d, lengths[b], row)
 
 
 @compiled
