@@ -146,7 +146,12 @@ class BiLSTMEncoder(nn.Module):
         return 0
 
     def _dropped(self, x: Tensor) -> Tensor:
-        return nn.functional.dropout(x, self.parameters_.dropout, self.training)
+        share = self.parameters_.dropout
+        if not self.training or not share:
+            return x
+        # Dropout as ever, but a CPU has uniform numbers in a third of the time of its Bernoulli's.
+        kept = torch.rand(x.shape, device=x.device).ge_(share)
+        return x * kept.mul_(1 / (1 - share)).to(x.dtype)
 
     def _forget(self, words: Int[Tensor, "batch words"]) -> Int[Tensor, "batch words"]:
         if not self.training or not self.parameters_.word_dropout:

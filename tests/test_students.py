@@ -61,6 +61,16 @@ def test_what_was_read_before_changes_nothing(student):
         assert torch.equal(used(used.encoder.inputs(sentences)).emissions, expected)
 
 
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_dropout_drops_its_share_and_keeps_the_mean(share: float):
+    encoder = BiLSTM(dropout=share).build([["a"]])
+    torch.manual_seed(0)
+    out = encoder._dropped(torch.ones(400, 500))
+    assert out.unique().tolist() == pytest.approx([0.0, 1 / (1 - share)])
+    assert float((out == 0).float().mean()) == pytest.approx(share, abs=0.005)
+    assert torch.equal(encoder.eval()._dropped(out), out)
+
+
 @pytest.mark.parametrize("head", HEADS)
 def test_it_overfits_eight_sentences(student, head: str, tmp_path: Path):
     words, tags = toys.sentences(8, 0)
