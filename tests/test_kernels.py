@@ -166,3 +166,10 @@ def test_exp_and_log_are_right_to_the_last_digits():
         np.testing.assert_allclose(found, np.log(p), rtol=6e-16, atol=1e-17)
     limits, _, _ = apply(entries.log_product, [1.0, 0.0, 1e-200, 1e-310])
     assert limits[0, :4].tolist() == [0.0, -np.inf, pytest.approx(np.log(1e-200)), -np.inf]
+
+
+def test_what_matrices_are_made_of_lies_the_same_in_every_run():
+    of = rows(lattice([7, 3], 5))
+    for _ in range(5):
+        pieces = sums.run(*of, keep=True)[1]
+        assert all(part.ctypes.data % 64 == 0 for part in (*pieces, pieces.before[1]))

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 
 from pipeline.kernels import sweeps
 from pipeline.kernels.threads import over_sentences
-from pipeline.kernels.vectors import padded
+from pipeline.kernels.vectors import LANES, padded
 
 
 class Sums(NamedTuple):
@@ -65,8 +65,7 @@ def run(
         np.zeros((count if logs else 0, tags), dtype=rows.dtype),
     )
     words = int(lengths.sum()) if keep else 0
-    # One block: where it is large, the system grants it in large pages.
-    pieces = Pieces(*np.empty((4, words, padded(tags))))
+    pieces = Pieces(*_tables(4, words, padded(tags)))
     over_sentences(
         sweeps.forward_backward, lengths, tags * tags, threads,
         rows, first, _packed(lengths), transitions, start[None], end[None], logs, keep,
@@ -87,7 +86,7 @@ def gradients(
     """Of Σ weight · log Z: adds those with respect to emissions to `found`; returns `before` times
     the weights, of which leftᵀ · onward, times the factors, are those with respect to transitions.
     """
-    left = np.empty(pieces.before.shape)
+    left = _tables(1, *pieces.before.shape)[0]
     over_sentences(
         sweeps.gradients, lengths, found.shape[1], threads,
         weights, first, _packed(lengths), pieces.before, pieces.after, found, left,
@@ -112,8 +111,7 @@ def tangents(
     it is the derivative of a run as emissions move along a direction, here weight / marginal. A
     marginal under 1 / REACH passes no gradient on.
     """
-    both = np.empty((2, *pieces.before.shape))
-    left, right = both[0], both[1]
+    left, right = _tables(2, *pieces.before.shape)
     over_sentences(
         sweeps.tangents, lengths, weights.shape[1] ** 2, threads,
         weights, first, _packed(lengths), transitions, *pieces, found, left, right,
@@ -155,6 +153,18 @@ def highest(scores: Float[np.ndarray, "..."]) -> float:
     """What is taken off before exp: the largest, or 0 where all are -inf."""
     most = float(scores.max())
     return most if most > -np.inf else 0.0
+
+
+def _tables(count: int, rows: int, columns: int) -> list[np.ndarray]:
+    """Tables whose rows begin where vectors of 64 bytes do.
+
+    Products of matrices round as their rows lie: elsewhere, equal runs would differ in last bits.
+    One block for all: where it is large, the system grants it in large pages.
+    """
+    size = count * rows * columns
+    block = np.empty(size + LANES)
+    first = -block.ctypes.data % (8 * LANES) // 8
+    return list(block[first : first + size].reshape(count, rows, columns))
 
 
 def _packed(lengths: Int[np.ndarray, " sentences"]) -> Int[np.ndarray, " sentences"]:
