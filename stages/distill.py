@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from itertools import starmap
 from pathlib import Path
 
 import torch
@@ -95,7 +94,7 @@ def _distill(
     torch.manual_seed(training.seed)
     file = bench.kept / "examples.arrow"
     # One split at a time, and none is held while the student learns from the file.
-    write_examples(file, starmap(_lesson, taught.items()), recipe.limit)
+    write_examples(file, (_lesson(*item) for item in taught.items()), recipe.limit)
     tag_set, scheme = (first := read_split(next(iter(taught)))).tag_set, first.scheme
     del first
     examples = Examples(file, len(tag_set))
