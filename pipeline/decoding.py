@@ -58,10 +58,9 @@ class Candidates(NamedTuple):
 @torch.no_grad()
 def viterbi(lattice: Lattice) -> Int[Tensor, "batch words"]:
     """The best path, 0 at padding; of equal ones, that with the lowest tags, last word first."""
-    device, tags = lattice.emissions.device.type, len(lattice.start)
-    if device == "cpu":
+    if lattice.emissions.is_cpu:
         return _compiled(lattice, 1)[0][:, 0]
-    if device == "cuda" and gpu.available() and tags <= gpu.MOST_TAGS:
+    if gpu.takes(lattice.emissions):
         chain = (lattice.emissions, lattice.transitions, lattice.start, lattice.end)
         return gpu.viterbi(*chain, lattice.lengths)
     return _accept(lattice.double(), 1)[0][:, 0]

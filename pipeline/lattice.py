@@ -147,14 +147,9 @@ def pool(lattices: Sequence[Lattice]) -> Lattice:
 
 def _sums(lattice: Lattice) -> ModuleType:
     """What sums over paths where the lattice is."""
-    device, tags = lattice.emissions.device.type, len(lattice.start)
-    if device == "cpu":
+    if lattice.emissions.is_cpu:
         return compiled
-    return (
-        on_gpu
-        if device == "cuda" and gpu.available() and tags <= gpu.MOST_TAGS
-        else forward_backward
-    )
+    return on_gpu if gpu.takes(lattice.emissions) else forward_backward
 
 
 def _mended(

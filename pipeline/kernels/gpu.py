@@ -74,6 +74,11 @@ def available() -> bool:
     return torch.version.hip is not None or torch.cuda.get_device_capability() >= (8, 0)
 
 
+def takes(emissions: Float[Tensor, "batch words tags"]) -> bool:
+    """Whether the programs are for such emissions: where they are, and of how many tags."""
+    return emissions.is_cuda and available() and emissions.shape[2] <= MOST_TAGS
+
+
 @torch.no_grad()
 def run(
     emissions: Float[Tensor, "batch words tags"],

@@ -22,7 +22,7 @@ from numba import njit
 from pipeline.kernels.threads import over_sentences
 from pipeline.kernels.vectors import allocating, lowest_bit, max_plus, plain, two_best, within
 
-BUILT_FROM = "628938fb"
+BUILT_FROM = "46070535"
 """Of what this imports: numba keeps what it compiled until this file changes, so this must."""
 
 

@@ -20,7 +20,7 @@ from pipeline.kernels.vectors import (
     sum_product,
 )
 
-BUILT_FROM = "4ca703bb"
+BUILT_FROM = "c9c10919"
 """Of what this imports: numba keeps what it compiled until this file changes, so this must."""
 
 REACH = 1e130

@@ -1,4 +1,4 @@
-"""Vector instructions for the compiled kernels: a row times a matrix, in two algebras, and exp.
+"""Vector instructions for the compiled kernels: a row times a matrix, in two algebras; maxima.
 
 numba's own loops store their accumulators at every step; these hold them in vector registers, which
 halves the time. Rows are padded to a multiple of `LANES`; LLVM maps that to what the machine has.
@@ -7,7 +7,6 @@ halves the time. Rows are padded to a multiple of `LANES`; LLVM maps that to wha
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import extending, njit, types
 from numba.core import cgutils
@@ -34,14 +33,6 @@ def padded(tags: int) -> int:
     return -(-tags // LANES) * LANES
 
 
-def padded_matrix(matrix: np.ndarray, neutral: float) -> np.ndarray:
-    """A matrix [tags, tags] as `product` reads it: an even number of rows, padded columns."""
-    tags = len(matrix)
-    wide = np.full((tags + tags % 2, padded(tags)), neutral)
-    wide[:tags, :tags] = matrix
-    return wide
-
-
 Builder = Any
 Join = Callable[[Builder, Any, Any, Any], Any]
 Merge = Callable[[Builder, Any, Any], Any]
@@ -50,6 +41,7 @@ Merge = Callable[[Builder, Any, Any], Any]
 def product(neutral: float, join: Join, merge: Merge, chains: tuple[int, ...]) -> Any:
     """A function (rows, row, matrix, out, place): out[place] = rows[row] · matrix, in some algebra.
 
+    The matrix has an even number of rows and padded columns, `neutral` beyond the tags.
     `join` adds one entry to a sum, `merge` adds two sums, both begin with `neutral`. With one to
     six vectors of sums at a time, `chains` says how many of each run side by side: two hide the
     latency of an addition where there are few vectors.
