@@ -6,6 +6,7 @@ whatever the lattice holds, because float32 in log space is off by 1e-3 just whe
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import ModuleType
 
 import torch
@@ -40,7 +41,7 @@ class Lattice:
         _check_shapes(self)
         _check_sentences(self)
 
-    @property
+    @cached_property
     def lengths(self) -> Int[Tensor, " batch"]:
         """How many words each sentence has."""
         return self.mask.sum(dim=1)

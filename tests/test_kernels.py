@@ -14,14 +14,23 @@ from makers import lattice
 from numba import njit
 
 from pipeline import decoding
-from pipeline.kernels import entries, log_space, paths, sums, sweeps, threads, vectors
+from pipeline.kernels import (
+    entries,
+    gradients,
+    log_space,
+    paths,
+    sums,
+    sweeps,
+    threads,
+    vectors,
+)
 from pipeline.lattice import Lattice, log_marginals, log_partition, score
 
 few = examples(max_examples=25)
 KERNELS = Path(vectors.__file__).parent
 
 
-@pytest.mark.parametrize("module", [sweeps, paths])
+@pytest.mark.parametrize("module", [sweeps, gradients, paths])
 def test_kernels_are_compiled_anew_where_what_it_imports_changed(module):
     names = re.findall(r"^from pipeline\.kernels\.(\w+) import", source(module.__name__), re.M)
     deeper = [

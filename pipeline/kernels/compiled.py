@@ -43,14 +43,16 @@ class _LogPartition(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, lengths: Tensor, gold: Tensor | None, *scores: Tensor) -> tuple:
         chain = _Chain(lengths, *scores)
-        found, ctx.pieces = chain.run(keep=any(ctx.needs_input_grad))
-        value = found.log_partition
-        ctx.chain, ctx.path = chain, None
-        if gold is not None:
-            ctx.path = gold.reshape(-1).numpy()
-            with np.errstate(invalid="ignore"):  # -inf from -inf where every path is forbidden
-                value = value - chain.scores(ctx.path)
-        exact = torch.from_numpy(found.exact)
+        path = None if gold is None else gold.reshape(-1).numpy()
+        if any(ctx.needs_input_grad):
+            ctx.chain, ctx.found = chain, chain.differentiate(path)
+            value, exact = ctx.found[:2]
+        else:
+            value, exact, _ = chain.run()[0]
+            if path is not None:
+                with np.errstate(invalid="ignore"):  # -inf from -inf where all is forbidden
+                    value = value - chain.scores(path)
+        exact = torch.from_numpy(exact)
         ctx.mark_non_differentiable(exact)
         return torch.from_numpy(value), exact
 
@@ -60,15 +62,9 @@ class _LogPartition(torch.autograd.Function):
         ctx: Any, weights: Float[Tensor, " batch"], _: Tensor
     ) -> tuple[Tensor | None, ...]:
         """Marginals and expected transitions, less those of the path."""
-        chain, threads = ctx.chain, torch.get_num_threads()
-        wanted, emissions = weights.contiguous().numpy(), np.zeros_like(chain.rows)
-        first, lengths = chain.first, chain.lengths
-        left = sums.gradients(ctx.pieces, wanted, emissions, first, lengths, threads=threads)
-        shared = chain.shared(emissions, chain.pairs(left, ctx.pieces.onward))
-        if ctx.path is not None:
-            own = sums.subtract_path(wanted, emissions, first, lengths, ctx.path)
-            shared = [one + other for one, other in zip(shared, own, strict=True)]
-        return None, None, *chain.gradients(emissions, shared)
+        chain = ctx.chain
+        found = sums.weigh(ctx.found, weights.contiguous().numpy(), chain.first, chain.lengths)
+        return None, None, *chain.gradients(*found)
 
 
 class _LogMarginals(torch.autograd.Function):
@@ -95,7 +91,9 @@ class _LogMarginals(torch.autograd.Function):
             chain.transitions, threads=threads,
         )  # fmt: skip
         pairs = chain.pairs(left, pieces.onward) + chain.pairs(pieces.before, right)
-        return None, *chain.gradients(emissions, chain.shared(emissions, pairs))
+        return None, *chain.gradients(
+            emissions, pairs, *sums.edges(emissions, chain.first, chain.lengths)
+        )
 
 
 class _Chain:
@@ -117,6 +115,13 @@ class _Chain:
             threads=torch.get_num_threads(), **wanted,
         )  # fmt: skip
 
+    def differentiate(self, path: np.ndarray | None) -> sums.Gradients:
+        """log Z of every sentence, less the path's score, with gradients."""
+        return sums.differentiate(
+            self.rows, self.first, self.lengths, self.transitions, self.start, self.end, path,
+            threads=torch.get_num_threads(),
+        )  # fmt: skip
+
     def scores(self, path: np.ndarray) -> np.ndarray:
         """The score of one path a sentence."""
         return sums.scores(
@@ -130,15 +135,8 @@ class _Chain:
         factors = np.exp(self.transitions - sums.highest(self.transitions))
         return product.numpy()[:tags, :tags] * factors
 
-    def shared(self, emissions: np.ndarray, pairs: np.ndarray) -> list[np.ndarray]:
-        """Gradients of transitions, start and end, given those of emissions."""
-        first, last = self.first, self.first + self.lengths - 1
-        edges = (emissions[rows].sum(axis=0, dtype=np.float64) for rows in (first, last))
-        return [pairs, *edges]
-
-    def gradients(self, emissions: np.ndarray, shared: list[np.ndarray]) -> list[Tensor]:
+    def gradients(self, *found: np.ndarray) -> list[Tensor]:
         """Like the scores."""
-        found = (emissions, *shared)
         return [
             torch.from_numpy(gradient).reshape(scores.shape).to(scores.dtype)
             for gradient, scores in zip(found, self.like, strict=True)

@@ -19,10 +19,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
 
+from pipeline.kernels.matrices import max_plus
 from pipeline.kernels.threads import over_sentences
-from pipeline.kernels.vectors import allocating, lowest_bit, max_plus, plain, two_best, within
+from pipeline.kernels.vectors import allocating, lowest_bit, plain, two_best, within
 
-BUILT_FROM = "46070535"
+BUILT_FROM = "1f824d67"
 """Of what this imports: numba keeps what it compiled until this file changes, so this must."""
 
 

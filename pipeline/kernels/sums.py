@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pipeline.kernels import sweeps
+from pipeline.kernels import gradients, sweeps
+from pipeline.kernels.memory import aligned
 from pipeline.kernels.threads import over_sentences
-from pipeline.kernels.vectors import LANES, padded
+from pipeline.kernels.vectors import padded
 
 
 class Sums(NamedTuple):
@@ -29,8 +30,20 @@ class Sums(NamedTuple):
     """log p(tag n = t) in the type of `rows`; -inf where impossible, 0 at padding."""
 
 
+class Gradients(NamedTuple):
+    """Of each sentence by itself: a value, and its gradients. 0 where it is not `exact`."""
+
+    value: Float[np.ndarray, " sentences"]
+    exact: Bool[np.ndarray, " sentences"]
+    emissions: Float[np.ndarray, "rows tags"]
+    pairs: Float[np.ndarray, "rows_of_sentences columns"]
+    """With respect to transitions: a row for each tag of each sentence; 0 beyond the tags."""
+
+
 class Pieces(NamedTuple):
-    """What gradients are made of, words packed; 0 beyond the tags and where a run was not exact.
+    """What gradients of log-marginals are made of, words packed.
+
+    0 beyond the tags and where a run was not exact.
 
     before(n, i): the scaled sum over all beginnings that end with tag i at word n. onward(n, j):
     that over all ends that begin with tag j at word n + 1, such that before(n, i)
@@ -65,7 +78,7 @@ def run(
         np.zeros((count if logs else 0, tags), dtype=rows.dtype),
     )
     words = int(lengths.sum()) if keep else 0
-    pieces = Pieces(*_tables(4, words, padded(tags)))
+    pieces = Pieces(*aligned(4, words, padded(tags)))
     over_sentences(
         sweeps.forward_backward, lengths, tags * tags, threads,
         rows, first, _packed(lengths), transitions, start[None], end[None], logs, keep,
@@ -74,24 +87,60 @@ def run(
     return found, pieces
 
 
-def gradients(
-    pieces: Pieces,
-    weights: Float[np.ndarray, " sentences"],
-    found: Float[np.ndarray, "rows tags"],
+def differentiate(
+    rows: Float[np.ndarray, "rows tags"],
     first: Int[np.ndarray, " sentences"],
     lengths: Int[np.ndarray, " sentences"],
+    transitions: Float[np.ndarray, "tags tags"],
+    start: Float[np.ndarray, " tags"],
+    end: Float[np.ndarray, " tags"],
+    path: Int[np.ndarray, " rows"] | None = None,
     *,
     threads: int = 1,
-) -> Float[np.ndarray, "words columns"]:
-    """Of Σ weight · log Z: adds those with respect to emissions to `found`; returns `before` times
-    the weights, of which leftᵀ · onward, times the factors, are those with respect to transitions.
+) -> Gradients:
+    """log Z of every sentence, less the score of its path if one is given, with gradients.
+
+    IndexError for a tag of the path that does not exist.
     """
-    left = _tables(1, *pieces.before.shape)[0]
+    count, tags = len(first), rows.shape[1]
+    pairs = np.empty((count * tags, padded(tags)))
+    value, exact = np.empty(count), np.empty(count, dtype=np.bool_)
+    found = Gradients(value, exact, np.zeros_like(rows), pairs)
     over_sentences(
-        sweeps.gradients, lengths, found.shape[1], threads,
-        weights, first, _packed(lengths), pieces.before, pieces.after, found, left,
+        sweeps.differentiate, lengths, 3 * tags * tags, threads,
+        rows, first, transitions, start[None], end[None], *found,
     )  # fmt: skip
-    return left
+    if path is None:
+        return found
+    score = scores(rows, first, lengths, transitions, start, end, path)
+    gradients.subtract_path(found.emissions, pairs, first, lengths, path)
+    with np.errstate(invalid="ignore"):  # -inf from -inf where every path is forbidden
+        return found._replace(value=found.value - score)
+
+
+def weigh(
+    found: Gradients,
+    weights: Float[np.ndarray, " sentences"],
+    first: Int[np.ndarray, " sentences"],
+    lengths: Int[np.ndarray, " sentences"],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of Σ weight · value: emissions [rows, tags], transitions, start, end."""
+    emissions, tags = np.zeros_like(found.emissions), found.emissions.shape[1]
+    total = np.zeros((tags, padded(tags)))
+    gradients.weigh(weights, first, lengths, found.emissions, found.pairs, emissions, total)
+    return emissions, total[:, :tags], *edges(emissions, first, lengths)
+
+
+def edges(
+    emissions: Float[np.ndarray, "rows tags"],
+    first: Int[np.ndarray, " sentences"],
+    lengths: Int[np.ndarray, " sentences"],
+) -> tuple[Float[np.ndarray, " tags"], Float[np.ndarray, " tags"]]:
+    """Gradients of start and end, given those of emissions: summed over first and last words."""
+    one, other = (
+        emissions[at].sum(axis=0, dtype=np.float64) for at in (first, first + lengths - 1)
+    )
+    return one, other
 
 
 def tangents(
@@ -111,9 +160,9 @@ def tangents(
     it is the derivative of a run as emissions move along a direction, here weight / marginal. A
     marginal under 1 / REACH passes no gradient on.
     """
-    left, right = _tables(2, *pieces.before.shape)
+    left, right = aligned(2, *pieces.before.shape)
     over_sentences(
-        sweeps.tangents, lengths, weights.shape[1] ** 2, threads,
+        gradients.tangents, lengths, weights.shape[1] ** 2, threads,
         weights, first, _packed(lengths), transitions, *pieces, found, left, right,
     )  # fmt: skip
     return left, right
@@ -130,41 +179,15 @@ def scores(
 ) -> Float[np.ndarray, " sentences"]:
     """The score of one path a sentence; IndexError for a tag that does not exist."""
     found = np.empty(len(first))
-    if not sweeps.scores(rows, first, lengths, transitions, start, end, path, found):
+    if not gradients.scores(rows, first, lengths, transitions, start, end, path, found):
         raise IndexError(f"path: expected tags from 0 to {rows.shape[1] - 1} at words")
     return found
-
-
-def subtract_path(
-    weights: Float[np.ndarray, " sentences"],
-    found: Float[np.ndarray, "rows tags"],
-    first: Int[np.ndarray, " sentences"],
-    lengths: Int[np.ndarray, " sentences"],
-    path: Int[np.ndarray, " rows"],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Subtract Σ weight · score's gradient from `found`; those of transitions, start and end."""
-    tags = found.shape[1]
-    pairs, start, end = np.zeros((tags, tags)), np.zeros(tags), np.zeros(tags)
-    sweeps.subtract_path(weights, found, first, lengths, path, pairs, start, end)
-    return pairs, start, end
 
 
 def highest(scores: Float[np.ndarray, "..."]) -> float:
     """What is taken off before exp: the largest, or 0 where all are -inf."""
     most = float(scores.max())
     return most if most > -np.inf else 0.0
-
-
-def _tables(count: int, rows: int, columns: int) -> list[np.ndarray]:
-    """Tables whose rows begin where vectors of 64 bytes do.
-
-    Products of matrices round as their rows lie: elsewhere, equal runs would differ in last bits.
-    One block for all: where it is large, the system grants it in large pages.
-    """
-    size = count * rows * columns
-    block = np.empty(size + LANES)
-    first = -block.ctypes.data % (8 * LANES) // 8
-    return list(block[first : first + size].reshape(count, rows, columns))
 
 
 def _packed(lengths: Int[np.ndarray, " sentences"]) -> Int[np.ndarray, " sentences"]:

@@ -1,10 +1,8 @@
-"""Vector instructions for the compiled kernels: a row times a matrix, in two algebras; maxima.
+"""Vector instructions for the compiled kernels: vectors of entries, maxima, comparisons.
 
-numba's own loops store their accumulators at every step; these hold them in vector registers, which
-halves the time. Rows are padded to a multiple of `LANES`; LLVM maps that to what the machine has.
+Rows are padded to a multiple of `LANES`; LLVM maps that to what the machine has.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -34,83 +32,6 @@ def padded(tags: int) -> int:
 
 
 Builder = Any
-Join = Callable[[Builder, Any, Any, Any], Any]
-Merge = Callable[[Builder, Any, Any], Any]
-
-
-def product(neutral: float, join: Join, merge: Merge, chains: tuple[int, ...]) -> Any:
-    """A function (rows, row, matrix, out, place): out[place] = rows[row] · matrix, in some algebra.
-
-    The matrix has an even number of rows and padded columns, `neutral` beyond the tags.
-    `join` adds one entry to a sum, `merge` adds two sums, both begin with `neutral`. With one to
-    six vectors of sums at a time, `chains` says how many of each run side by side: two hide the
-    latency of an addition where there are few vectors.
-    """
-    one, two, three, four, five, six = (
-        _block(vectors, count, neutral, join, merge)
-        for vectors, count in zip(range(1, 7), chains, strict=True)
-    )
-
-    @njit(inline="always")
-    def times(rows, row, matrix, out, place):
-        column, width = 0, matrix.shape[1]
-        while width - column > 6 * LANES:
-            four(rows, row, matrix, column, out, place)
-            column += 4 * LANES
-        rest = (width - column) // LANES
-        if rest == 1:
-            one(rows, row, matrix, column, out, place)
-        elif rest == 2:
-            two(rows, row, matrix, column, out, place)
-        elif rest == 3:
-            three(rows, row, matrix, column, out, place)
-        elif rest == 4:
-            four(rows, row, matrix, column, out, place)
-        elif rest == 5:
-            five(rows, row, matrix, column, out, place)
-        else:
-            six(rows, row, matrix, column, out, place)
-
-    return times
-
-
-def _block(vectors: int, chains: int, neutral: float, join: Join, merge: Merge) -> Any:
-    """As `product`, for `vectors` vectors of columns from one column on."""
-    arguments = (TABLE, types.intp, TABLE, types.intp, TABLE, types.intp)
-
-    @intrinsic
-    def block(typing, rows, row, matrix, column, out, place):
-        def emit(context: Any, builder: Builder, _: Any, values: Any) -> Any:
-            rows, row, matrix, column, out, place = values
-            row, _ = line_of(context, builder, rows, row)
-            out, _ = line_of(context, builder, out, place)
-            out = builder.gep(out, [column], source_etype=DOUBLE)
-            matrix, (height, width) = line_of(context, builder, matrix, LONG(0))
-            matrix = builder.gep(matrix, [column], source_etype=DOUBLE)
-            start = ir.Constant(VECTOR, [neutral] * LANES)
-            sums = [
-                [cgutils.alloca_once_value(builder, start) for _ in range(vectors)]
-                for _ in range(chains)
-            ]
-            pairs = cgutils.for_range_slice(builder, LONG(0), height, LONG(2), LONG)
-            with pairs as (first, _):
-                for parity in range(2):
-                    place = builder.add(first, LONG(parity))
-                    factor = splat(builder, _scalar(builder, row, place))
-                    line = builder.mul(place, width)
-                    for v, slot in enumerate(sums[parity % chains]):
-                        entry = load(builder, matrix, builder.add(line, LONG(v * LANES)))
-                        builder.store(join(builder, builder.load(slot), factor, entry), slot)
-            for v in range(vectors):
-                total = builder.load(sums[0][v])
-                for chain in sums[1:]:
-                    total = merge(builder, total, builder.load(chain[v]))
-                store(builder, total, out, LONG(v * LANES))
-            return context.get_dummy_value()
-
-        return types.void(*arguments), emit
-
-    return block
 
 
 def line_of(context: Any, builder: Builder, table: Any, row: Any) -> tuple[Any, Any]:
@@ -121,7 +42,8 @@ def line_of(context: Any, builder: Builder, table: Any, row: Any) -> tuple[Any, 
     return builder.gep(table.data, [first], source_etype=DOUBLE), shape
 
 
-def _scalar(builder: Builder, start: Any, at: Any) -> Any:
+def scalar(builder: Builder, start: Any, at: Any) -> Any:
+    """One entry."""
     return builder.load(builder.gep(start, [at], source_etype=DOUBLE), typ=DOUBLE)
 
 
@@ -149,7 +71,8 @@ def every(number: float, kind: Any = VECTOR) -> Any:
     return ir.Constant(kind, [number] * LANES)
 
 
-def _larger(builder: Builder, one: Any, other: Any) -> Any:
+def larger(builder: Builder, one: Any, other: Any) -> Any:
+    """The larger of two vectors, entry by entry."""
     return builder.select(builder.fcmp_ordered(">", one, other), one, other)
 
 
@@ -157,17 +80,6 @@ def multiply_add(builder: Builder, total: Any, factor: Any, entry: Any) -> Any:
     """total + factor · entry, rounded once where the machine can."""
     fused = ("contract",)
     return builder.fadd(total, builder.fmul(factor, entry, flags=fused), flags=fused)
-
-
-def _add_larger(builder: Builder, total: Any, factor: Any, entry: Any) -> Any:
-    return _larger(builder, builder.fadd(factor, entry), total)
-
-
-sum_product = product(0.0, multiply_add, lambda b, x, y: b.fadd(x, y), (2, 2, 2, 2, 2, 2))
-"""out(j) = Σ_i row(i) matrix(i, j)."""
-
-max_plus = product(float("-inf"), _add_larger, _larger, (2, 2, 2, 1, 1, 1))
-"""out(j) = max_i row(i) + matrix(i, j)."""
 
 
 @intrinsic
@@ -179,7 +91,7 @@ def largest(typing, rows, row):
         top = cgutils.alloca_once_value(builder, ir.Constant(VECTOR, [float("-inf")] * LANES))
         with cgutils.for_range_slice(builder, LONG(0), width, LONG(LANES), LONG) as (column, _):
             found = load(builder, row, column)
-            builder.store(_larger(builder, found, builder.load(top)), top)
+            builder.store(larger(builder, found, builder.load(top)), top)
         return _across(builder, builder.load(top))
 
     return types.float64(TABLE, types.intp), emit
@@ -191,7 +103,7 @@ def _across(builder: Builder, vector: Any) -> Any:
     while half:
         order = [(lane + half) % LANES for lane in range(LANES)]
         turned = builder.shuffle_vector(vector, ANY, ir.Constant(ir.VectorType(INT, LANES), order))
-        vector, half = _larger(builder, vector, turned), half // 2
+        vector, half = larger(builder, vector, turned), half // 2
     return builder.extract_element(vector, INT(0))
 
 
@@ -219,7 +131,7 @@ def two_best(typing, rows, row, lines, line, most):
             builder.store(builder.select(taken, here, builder.load(place)), place)
             builder.store(builder.add(builder.load(reached), builder.ctpop(lanes)), reached)
             others = builder.select(equal, every(float("-inf")), found)
-            builder.store(_larger(builder, others, builder.load(second)), second)
+            builder.store(larger(builder, others, builder.load(second)), second)
         tied = builder.icmp_signed(">", builder.load(reached), LONG(1))
         less = builder.select(tied, most, _across(builder, builder.load(second)))
         return context.make_tuple(builder, kind, [builder.load(place), less])
