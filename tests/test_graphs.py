@@ -1,0 +1,70 @@
+"""Exported graphs say what PyTorch says: for every student, word by word and tag by tag."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from pipeline.decoding import viterbi
+from pipeline.graphs import emissions_graph
+from pipeline.networks import BiLSTM
+from pipeline.tagger import Tagger
+from tests import toys
+from tests.test_students import fresh, student  # noqa: F401
+
+RAGGED = [
+    ["Ada", "lives", "in", "New", "York", "."],
+    ["x" * 500],
+    ["Unseen", "東京", "", "​", "Ada-3", "Ada"],
+    ["."],
+]
+BATCHES = {"ragged": RAGGED, "one word": [["Oslo"]], "one of each": [*toys.sentences(20, 7)[0]]}
+
+
+def settled(tagger: Tagger) -> Tagger:
+    """With weights that tell tags apart, as after training; fresh ones tie."""
+    torch.manual_seed(1)
+    for parameter in tagger.parameters():
+        if parameter.dim() == 2:
+            torch.nn.init.normal_(parameter, std=0.5)
+    return tagger.eval()
+
+
+def ran(model: bytes, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    session = onnxruntime.InferenceSession(model)
+    given = {name: inputs[name].numpy() for name in (each.name for each in session.get_inputs())}
+    return torch.from_numpy(session.run(["emissions"], given)[0])
+
+
+def agree(tagger: Tagger, batch: list[list[str]]) -> None:
+    """Emissions to 1e-4, and the very same tags."""
+    inputs = tagger.encoder.inputs(batch)
+    with torch.no_grad():
+        expected = tagger.emissions(inputs)
+        found = ran(emissions_graph(tagger).SerializeToString(), inputs)
+        assert found.shape == expected.shape
+        mask = torch.from_numpy(np.arange(found.shape[1]) < inputs["lengths"].numpy()[:, None])
+        torch.testing.assert_close(found[mask], expected[mask], atol=1e-4, rtol=1e-4)
+        lattices = [tagger.transitions.lattice(e, inputs["lengths"]) for e in (found, expected)]
+        assert torch.equal(*map(viterbi, lattices))
+
+
+@pytest.mark.parametrize("batch", BATCHES.values(), ids=BATCHES)
+def test_emissions_are_those_of_pytorch(student, batch):  # noqa: F811
+    agree(settled(fresh(student)), batch)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_lstm_of_several_layers_too(layers: int):
+    agree(settled(fresh(BiLSTM(layers=layers, hidden=6))), RAGGED)
+
+
+def test_equal_students_give_equal_bytes(student):  # noqa: F811
+    once, again = (emissions_graph(fresh(student)).SerializeToString() for _ in range(2))
+    assert once == again
+
+
+def test_nothing_of_this_machine_is_in_the_file(student):  # noqa: F811
+    text = emissions_graph(fresh(student)).SerializeToString()
+    assert b"/pipeline/" not in text
+    assert b"site-packages" not in text
