@@ -15,8 +15,9 @@ from safetensors import SafetensorError
 from pipeline.config import parse, plain, settings
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
+from pipeline.pieces import Pooling
 from pipeline.tagger import Tagger
-from pipeline.transformer import Pooling, TransformerEncoder
+from pipeline.transformer import TransformerEncoder
 from pipeline.transitions import read_description
 
 

@@ -5,27 +5,22 @@ vectors; padding changes nothing. A teacher may be built of these, so an edit he
 teachers; what only students use stands in students.py.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.config import settings
-from pipeline.errors import InputError
 from pipeline.kernels.recurrence import bilstm
 from pipeline.spelling import spell
-from pipeline.words import CHARACTERS, SHAPES, Lexicon
+from pipeline.words import CHARACTERS, SHAPES, Sentences, WordReader
 
 Inputs: TypeAlias = dict[str, Tensor]
-Sentences: TypeAlias = Sequence[Sequence[str]]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Width = Annotated[int, Field(ge=1)]
 
@@ -53,11 +48,11 @@ class BiLSTM:
 
     def build(self, sentences: Iterable[Sequence[str]]) -> "BiLSTMEncoder":
         """A network with fresh weights over the words of its training text."""
-        return BiLSTMEncoder(self, vocabulary(sentences, self.minimum_count))
+        return BiLSTMEncoder(self, WordReader(vocabulary(sentences, self.minimum_count)))
 
     def load(self, folder: Path) -> "BiLSTMEncoder":
         """The network that `save` described, its weights still fresh."""
-        return BiLSTMEncoder(self, _read_vocabulary(folder / "vocabulary.json"))
+        return BiLSTMEncoder(self, WordReader.load(folder))
 
 
 def vocabulary(sentences: Iterable[Sequence[str]], minimum_count: int) -> list[str]:
@@ -67,36 +62,15 @@ def vocabulary(sentences: Iterable[Sequence[str]], minimum_count: int) -> list[s
     return [word for _, word in sorted(kept)]
 
 
-def _read_vocabulary(path: Path) -> list[str]:
-    """Raises InputError where the file is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: expected the words that the tagger knows, found no such file, or a damaged "
-            f"one ({error}); run the stage that writes this folder again"
-        ) from None
-
-
-SPELLING = 20
-"""Characters of a word that are read; the longer rest is cut."""
-
-ROOM = 50_000
-"""Words whose features are remembered beside those of the vocabulary, each in two casings."""
-
-
 class BiLSTMEncoder(nn.Module):
     """The network of `BiLSTM`; word 0 is padding, word 1 unknown."""
 
-    def __init__(self, parameters: BiLSTM, words: Sequence[str]) -> None:
+    def __init__(self, parameters: BiLSTM, reader: WordReader) -> None:
         super().__init__()
-        self.parameters_ = parameters
-        self.vocabulary = list(words)
+        self.parameters_, self.reader = parameters, reader
         self.width = 2 * parameters.hidden
-        numbers = {word: number for number, word in enumerate(words, start=2)}
-        self._lexicon = Lexicon(numbers, 1, SPELLING, ROOM + 2 * len(words))
         shape_width = len(SHAPES)
-        self.word = nn.Embedding(len(words) + 2, parameters.words, padding_idx=0)
+        self.word = nn.Embedding(len(reader.vocabulary) + 2, parameters.words, padding_idx=0)
         self.shape = nn.Embedding(len(SHAPES), shape_width)
         self.character = nn.Embedding(CHARACTERS, 24, padding_idx=0)
         self.spelling = nn.Conv1d(24, parameters.characters, kernel_size=3, padding=1)
@@ -111,17 +85,8 @@ class BiLSTMEncoder(nn.Module):
         nn.init.normal_(self.word.weight, std=parameters.words**-0.5)
 
     def inputs(self, sentences: Sentences) -> Inputs:
-        """Each distinct word of the batch once: `word`, `shape` [distinct], `character` [distinct,
-        longest]; `place` [batch, words] says which stands where; `lengths` [batch]."""
-        lengths = np.array([len(words) for words in sentences], dtype=np.int64)
-        flat = list(chain.from_iterable(sentences))
-        places = {word: place for place, word in enumerate(dict.fromkeys(flat))}
-        place = np.zeros((len(lengths), lengths.max(initial=0)), dtype=np.int64)
-        place[np.arange(place.shape[1]) < lengths[:, None]] = [places[word] for word in flat]
-        number, shape, characters = self._lexicon(list(places))
-        parts = {"word": number, "shape": shape, "character": characters}
-        parts |= {"place": place, "lengths": lengths}
-        return {name: torch.from_numpy(part) for name, part in parts.items()}
+        """What `WordReader` reads, as tensors."""
+        return {name: torch.from_numpy(array) for name, array in self.reader(sentences).items()}
 
     def forward(self, inputs: Inputs) -> Float[Tensor, "batch words width"]:
         """Vectors of words; rows past a sentence's length are zero."""
@@ -133,17 +98,16 @@ class BiLSTMEncoder(nn.Module):
         return self._dropped(hidden)
 
     def save(self, folder: Path) -> None:
-        """Write `vocabulary.json`, most frequent word first."""
-        text = json.dumps(self.vocabulary, ensure_ascii=False, indent=0)
-        (folder / "vocabulary.json").write_text(text + "\n", encoding="utf-8")
+        """Write what the reader needs: `reader.json` and `vocabulary.json`."""
+        self.reader.save(folder)
 
     def sizes(self, sentences: Sentences) -> list[int]:
         """Words of each sentence."""
-        return [len(words) for words in sentences]
+        return self.reader.sizes(sentences)
 
     def windowed(self, sentences: Sentences) -> int:
         """How many sentences are too long to be read at once: none."""
-        return 0
+        return self.reader.windowed(sentences)
 
     def _dropped(self, x: Tensor) -> Tensor:
         share = self.parameters_.dropout

@@ -1,12 +1,21 @@
-"""Words as the pieces of a tokenizer, each looked up once, and windows over long sentences."""
+"""Words as the pieces of a tokenizer, each looked up once, and windows over long sentences.
+
+An exported student reads text with this very module: it needs numpy and the library `tokenizers`.
+"""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from itertools import chain, pairwise
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pipeline.words import shape
+from pipeline.errors import InputError
+from pipeline.words import Arrays, Sentences, read_reader, shape, write_json
+
+Pooling: TypeAlias = Literal["first", "mean"]
+"""A word's vector: that of its first piece, or the mean over its pieces."""
 
 
 class Window(NamedTuple):
@@ -62,8 +71,8 @@ class Pieces:
     `pieces`[`borders`[n] : `borders`[n + 1]], at most `room` of them.
     """
 
-    def __init__(self, tokenizer: Any, room: int) -> None:
-        self._tokenizer, self._room = tokenizer, room
+    def __init__(self, tokenizer: Any, room: int, unknown: int) -> None:
+        self._tokenizer, self._room, self._unknown = tokenizer, room, unknown
         self._places: dict[str, int] = {}
         self.pieces, self.borders, self.shapes = (np.zeros(size, np.int64) for size in (0, 1, 0))
 
@@ -81,12 +90,11 @@ class Pieces:
 
     def _learn(self, words: list[str]) -> None:
         """A word without any piece reads as unknown."""
-        unknown = [self._tokenizer.unk_token_id]
-        encoded = self._tokenizer(
-            [[word] for word in words], is_split_into_words=True, add_special_tokens=False
-        )["input_ids"]
+        encoded = self._tokenizer.encode_batch(
+            [[word] for word in words], is_pretokenized=True, add_special_tokens=False
+        )
         # A word longer than a whole window is cut: its first pieces stand for it.
-        spelled = [pieces[: self._room] or unknown for pieces in encoded]
+        spelled = [found.ids[: self._room] or [self._unknown] for found in encoded]
         self._places |= {word: len(self._places) + n for n, word in enumerate(words)}
         sizes = np.array([*map(len, spelled)])
         self.borders = np.concatenate([self.borders, self.borders[-1] + sizes.cumsum()])
@@ -99,3 +107,121 @@ def ranges(first: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     sizes = end - first
     which = np.repeat(np.arange(len(sizes)), sizes)
     return which, np.arange(len(which)) + (first - (sizes.cumsum() - sizes))[which]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How words become rows of pieces: what `reader.json` says of a piece reader."""
+
+    before: tuple[int, ...]
+    """What the tokenizer puts before a text, such as [CLS], and `after` it, such as [SEP]."""
+    after: tuple[int, ...]
+    unknown: int
+    """The piece of a word that has none."""
+    window: int
+    """Pieces in a row at most, those before and after the text among them."""
+    overlap: int
+    pooling: Pooling
+
+
+class PieceReader:
+    """Sentences as windows of pieces, one a row, from a `tokenizers.Tokenizer` alone."""
+
+    def __init__(self, tokenizer: Any, reading: Reading) -> None:
+        self.tokenizer, self._how = tokenizer, reading
+        # Neither is part of a text, whatever the file of the tokenizer asks for.
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._room = reading.window - len(reading.before) - len(reading.after)
+        # Half a window: with more, a long sentence would be read many times over.
+        self._overlap = min(reading.overlap, self._room // 2)
+        self._pieces = Pieces(tokenizer, self._room, reading.unknown)
+
+    def __call__(self, sentences: Sentences) -> Arrays:
+        """Windows of all sentences as rows.
+
+        `pieces`, `attend`, `shape` [rows, pieces]; `word` [rows, pieces] numbers the word of the
+        padded batch that a piece counts for (0: none); `lengths` [batch] counts words, and `mask`
+        [batch, words] is True at them.
+        """
+        known, numbers = self._pieces, self._pieces.numbers(sentences)
+        before, after = self._how.before, self._how.after
+        lengths = np.array([len(words) for words in sentences], dtype=np.int64)
+        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+        first, end, own, own_end = self._windows(known.counts(numbers), lengths)
+        # Every word of every window, then every piece of those.
+        row, word = ranges(first, end)
+        counts_for = 1 + np.flatnonzero(mask)[word]
+        counts_for[(word < own[row]) | (word >= own_end[row])] = 0
+        which, place = ranges(known.borders[numbers[word]], known.borders[numbers[word] + 1])
+        row = row[which]
+        sizes = np.bincount(row, minlength=len(first))
+        column = len(before) + np.arange(len(row)) - (sizes.cumsum() - sizes)[row]
+        whole = len(before) + sizes + len(after)
+        pieces, shape, counted = np.zeros((3, len(first), whole.max(initial=0)), dtype=np.int64)
+        pieces[row, column] = known.pieces[place]
+        pieces[:, : len(before)] = before
+        for n, piece in enumerate(reversed(after), start=1):
+            pieces[np.arange(len(first)), whole - n] = piece
+        shape[row, column] = 1 + known.shapes[numbers[word]][which]
+        if self._how.pooling == "first":
+            is_first = np.diff(which, prepend=-1) > 0
+            row, column, which = row[is_first], column[is_first], which[is_first]
+        counted[row, column] = counts_for[which]
+        attend = np.arange(whole.max(initial=0)) < whole[:, None]
+        arrays = {"pieces": pieces, "attend": attend, "shape": shape, "word": counted}
+        return {**arrays, "lengths": lengths, "mask": mask}
+
+    def sizes(self, sentences: Sentences) -> list[int]:
+        """Pieces of each sentence: one long address may have more than the words around it."""
+        pieces = self._pieces.counts(self._pieces.numbers(sentences))
+        return _sums(pieces, np.array([len(words) for words in sentences], dtype=np.int64)).tolist()
+
+    def windowed(self, sentences: Sentences) -> int:
+        """How many sentences are longer than one window."""
+        return sum(size > self._room for size in self.sizes(sentences))
+
+    def save(self, folder: Path) -> None:
+        """Write `reader.json` and `tokenizer.json`."""
+        write_json(folder / "reader.json", {"kind": "pieces", **asdict(self._how)})
+        (folder / "tokenizer.json").write_text(self.tokenizer.to_str(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "PieceReader":
+        """What `save` wrote; InputError where a file is missing or damaged."""
+        stored = read_reader(folder, "pieces", [field.name for field in fields(Reading)])
+        before, after = tuple(stored.pop("before")), tuple(stored.pop("after"))
+        reading = Reading(before=before, after=after, **stored)
+        return cls(read_tokenizer(folder / "tokenizer.json"), reading)
+
+    def _windows(self, pieces: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """`Window`s [4, rows] over the words of all sentences, which have so many pieces each."""
+        borders = [0, *lengths.cumsum().tolist()]
+        rows = []
+        for (first, end), size in zip(pairwise(borders), _sums(pieces, lengths), strict=True):
+            if size <= self._room:
+                rows.append((first, end, first, end))
+            else:
+                found = windows(pieces[first:end].tolist(), self._room, self._overlap)
+                rows += [tuple(first + place for place in window) for window in found]
+        return np.array(rows, dtype=np.int64).reshape(-1, 4).T
+
+
+def _sums(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Σ of consecutive runs of so many values."""
+    totals, ends = np.concatenate([[0], values.cumsum()]), lengths.cumsum()
+    return totals[ends] - totals[ends - lengths]
+
+
+def read_tokenizer(path: Path) -> Any:
+    """The tokenizer in a file; InputError where the file is missing or damaged."""
+    # Imported here: words that are read as such need no tokenizer.
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except Exception as error:  # the library raises nothing narrower
+        raise InputError(
+            f"{path}: expected a tokenizer, found no such file, or a damaged one ({error}); "
+            "run the stage that writes this folder again"
+        ) from None

@@ -1,20 +1,15 @@
 """A transformer encoder over words: pieces in overlapping windows, one vector a word."""
 
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pipeline.pieces import Pieces, ranges, windows
-from pipeline.words import SHAPES
-
-Pooling: TypeAlias = Literal["first", "mean"]
-"""A word's vector: that of its first piece, or the mean over its pieces."""
+from pipeline.errors import InputError
+from pipeline.pieces import PieceReader, Pooling, Reading
+from pipeline.words import SHAPES, Sentences
 
 
 class TransformerEncoder(nn.Module):
@@ -34,53 +29,27 @@ class TransformerEncoder(nn.Module):
         overlap: int,
     ) -> None:
         super().__init__()
-        self.model, self.tokenizer, self.pooling = model, tokenizer, pooling
+        self.model, self.tokenizer = model, tokenizer
         self.width: int = model.config.hidden_size
-        self._before, self._after = _special_pieces(tokenizer)
-        self._room = min(window, _longest(model)) - len(self._before) - len(self._after)
-        # Half a window: with more, a long sentence would be read many times over.
-        self._overlap = min(overlap, self._room // 2)
-        self._pieces = Pieces(tokenizer, self._room)
+        before, after = _special_pieces(tokenizer)
+        reading = Reading(
+            before=before,
+            after=after,
+            unknown=tokenizer.unk_token_id or 0,
+            window=min(window, _longest(model)),
+            overlap=overlap,
+            pooling=pooling,
+        )
+        self.reader = PieceReader(_plain_tokenizer(tokenizer), reading)
         embedding = model.get_input_embeddings()
         # Zero at first, so that pretrained behaviour is where training starts from.
         self.shapes = nn.Embedding(len(SHAPES) + 1, embedding.embedding_dim) if shapes else None
         if self.shapes is not None:
             nn.init.zeros_(self.shapes.weight)
 
-    def inputs(self, sentences: Sequence[Sequence[str]]) -> dict[str, Tensor]:
-        """Windows of all sentences as rows.
-
-        `pieces`, `attend`, `shape` [rows, pieces]; `word` [rows, pieces] numbers the word of the
-        padded batch that a piece counts for (0: none); `lengths` [batch] counts words, and `mask`
-        [batch, words] is True at them.
-        """
-        known, numbers = self._pieces, self._pieces.numbers(sentences)
-        lengths = np.array([len(words) for words in sentences], dtype=np.int64)
-        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-        first, end, own, own_end = self._windows(known.counts(numbers), lengths)
-        # Every word of every window, then every piece of those.
-        row, word = ranges(first, end)
-        counts_for = 1 + np.flatnonzero(mask)[word]
-        counts_for[(word < own[row]) | (word >= own_end[row])] = 0
-        which, place = ranges(known.borders[numbers[word]], known.borders[numbers[word] + 1])
-        row = row[which]
-        sizes = np.bincount(row, minlength=len(first))
-        column = len(self._before) + np.arange(len(row)) - (sizes.cumsum() - sizes)[row]
-        whole = len(self._before) + sizes + len(self._after)
-        pieces, shape, counted = np.zeros((3, len(first), whole.max(initial=0)), dtype=np.int64)
-        pieces[row, column] = known.pieces[place]
-        pieces[:, : len(self._before)] = self._before
-        for n, piece in enumerate(reversed(self._after), start=1):
-            pieces[np.arange(len(first)), whole - n] = piece
-        shape[row, column] = 1 + known.shapes[numbers[word]][which]
-        if self.pooling == "first":
-            is_first = np.diff(which, prepend=-1) > 0
-            row, column, which = row[is_first], column[is_first], which[is_first]
-        counted[row, column] = counts_for[which]
-        attend = np.arange(whole.max(initial=0)) < whole[:, None]
-        arrays = {"pieces": pieces, "attend": attend, "shape": shape, "word": counted}
-        arrays |= {"lengths": lengths, "mask": mask}
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    def inputs(self, sentences: Sentences) -> dict[str, Tensor]:
+        """What `PieceReader` reads, as tensors."""
+        return {name: torch.from_numpy(array) for name, array in self.reader(sentences).items()}
 
     def forward(self, inputs: dict[str, Tensor]) -> Float[Tensor, "batch words width"]:
         """Vectors of words; rows past a sentence's length are zero.
@@ -103,44 +72,37 @@ class TransformerEncoder(nn.Module):
         return pooled.view(*shape, self.width)
 
     def save(self, folder: Path) -> None:
-        """Write configuration and tokenizer below `encoder/`."""
+        """Write configuration and tokenizer below `encoder/`, and what the reader needs."""
         self.model.config.save_pretrained(folder / "encoder")
         self.tokenizer.save_pretrained(folder / "encoder")
+        self.reader.save(folder)
 
-    def sizes(self, sentences: Sequence[Sequence[str]]) -> list[int]:
-        """Pieces of each sentence: one long address may have more than the words around it."""
-        pieces = self._pieces.counts(self._pieces.numbers(sentences))
-        return _sums(pieces, np.array([len(words) for words in sentences], dtype=np.int64)).tolist()
+    def sizes(self, sentences: Sentences) -> list[int]:
+        """Pieces of each sentence."""
+        return self.reader.sizes(sentences)
 
-    def windowed(self, sentences: Sequence[Sequence[str]]) -> int:
+    def windowed(self, sentences: Sentences) -> int:
         """How many sentences are longer than one window."""
-        return sum(size > self._room for size in self.sizes(sentences))
-
-    def _windows(self, pieces: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """`Window`s [4, rows] over the words of all sentences, which have so many pieces each."""
-        borders = [0, *lengths.cumsum().tolist()]
-        rows = []
-        for (first, end), size in zip(pairwise(borders), _sums(pieces, lengths), strict=True):
-            if size <= self._room:
-                rows.append((first, end, first, end))
-            else:
-                found = windows(pieces[first:end].tolist(), self._room, self._overlap)
-                rows += [tuple(first + place for place in window) for window in found]
-        return np.array(rows, dtype=np.int64).reshape(-1, 4).T
+        return self.reader.windowed(sentences)
 
 
-def _sums(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Σ of consecutive runs of so many values."""
-    totals, ends = np.concatenate([[0], values.cumsum()]), lengths.cumsum()
-    return totals[ends] - totals[ends - lengths]
+def _plain_tokenizer(tokenizer: Any) -> Any:
+    """The `tokenizers.Tokenizer` within; a copy, for the library changes its own at each call."""
+    inner = getattr(tokenizer, "backend_tokenizer", None)
+    if inner is None:
+        raise InputError(
+            f"encoder.name: expected a fast tokenizer, one with tokenizer.json, found "
+            f"{type(tokenizer).__name__}; save the encoder again with a fast one"
+        )
+    return type(inner).from_str(inner.to_str())
 
 
-def _special_pieces(tokenizer: Any) -> tuple[list[int], list[int]]:
+def _special_pieces(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """What the tokenizer puts before and after a text, such as [CLS] and [SEP]."""
     encoded: Any = tokenizer("a", return_special_tokens_mask=True)
     pieces, special = encoded["input_ids"], encoded["special_tokens_mask"]
     inner = [index for index, flag in enumerate(special) if not flag]
-    return list(pieces[: inner[0]]), list(pieces[inner[-1] + 1 :])
+    return tuple(pieces[: inner[0]]), tuple(pieces[inner[-1] + 1 :])
 
 
 def _longest(model: Any) -> int:

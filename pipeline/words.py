@@ -1,11 +1,21 @@
-"""What a word looks like: its shape and its characters, the features that need no vocabulary."""
+"""Sentences as arrays of words: numbers in a vocabulary, shapes, characters. Numpy alone.
 
+An exported student reads text with this very module, where neither torch nor pydantic is.
+"""
+
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int
+
+from pipeline.errors import InputError
+
+Sentences: TypeAlias = Sequence[Sequence[str]]
+Arrays: TypeAlias = dict[str, np.ndarray]
 
 SHAPES = ("lower", "Capitalised", "UPPER", "miXed", "digits", "alpha1digit", "punctuation", "other")
 
@@ -56,9 +66,12 @@ def _character(code: int) -> int:
 class Features(NamedTuple):
     """Of some words: their numbers in a vocabulary, their shapes, their characters."""
 
-    number: Int[np.ndarray, " words"]
-    shape: Int[np.ndarray, " words"]
-    characters: Int[np.ndarray, "words longest"]
+    number: np.ndarray
+    """[words] int64"""
+    shape: np.ndarray
+    """[words] int64"""
+    characters: np.ndarray
+    """[words, longest] int32"""
 
 
 class Lexicon:
@@ -99,3 +112,109 @@ class Lexicon:
         spelled = characters(word, width)
         self._table[row] = [number, shape(word), np.count_nonzero(spelled), *spelled]
         self._rows[word] = row
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Turns sentences into the arrays that a network reads; stored beside the network's weights."""
+
+    def __call__(self, sentences: Sentences) -> Arrays:
+        """Arrays of a batch by name; `lengths` [batch] counts words."""
+        ...
+
+    def sizes(self, sentences: Sentences) -> list[int]:
+        """What each takes of a batch's budget: words, or pieces where pieces are read."""
+        ...
+
+    def windowed(self, sentences: Sentences) -> int:
+        """How many sentences are too long to be read at once and are read in windows."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write `reader.json`, whose `kind` says which reader it is, and what belongs to it."""
+        ...
+
+
+SPELLING = 20
+"""Characters of a word that are read; the longer rest is cut."""
+
+ROOM = 50_000
+"""Words whose features are remembered beside those of the vocabulary, each in two casings."""
+
+
+class WordReader:
+    """Sentences as arrays, every distinct word of a batch once; word 0 is padding, word 1 unknown.
+
+    `vocabulary` holds lower-cased words, `width` characters of a word are read, and the features of
+    some `room` words are remembered beside those of the vocabulary.
+    """
+
+    def __init__(
+        self, vocabulary: Sequence[str], *, width: int = SPELLING, room: int = ROOM
+    ) -> None:
+        self.vocabulary, self.width = list(vocabulary), width
+        numbers = {word: number for number, word in enumerate(self.vocabulary, start=2)}
+        self._lexicon = Lexicon(numbers, 1, width, room + 2 * len(numbers))
+
+    def __call__(self, sentences: Sentences) -> Arrays:
+        """`word`, `shape` [distinct], `character` [distinct, longest]; `place` [batch, words] says
+        which stands where; `lengths` [batch]."""
+        lengths = np.array([len(words) for words in sentences], dtype=np.int64)
+        flat = list(chain.from_iterable(sentences))
+        places = {word: place for place, word in enumerate(dict.fromkeys(flat))}
+        place = np.zeros((len(lengths), lengths.max(initial=0)), dtype=np.int64)
+        place[np.arange(place.shape[1]) < lengths[:, None]] = [places[word] for word in flat]
+        number, shape, characters = self._lexicon(list(places))
+        arrays = {"word": number, "shape": shape, "character": characters}
+        return {**arrays, "place": place, "lengths": lengths}
+
+    def sizes(self, sentences: Sentences) -> list[int]:
+        """Words of each sentence."""
+        return [len(words) for words in sentences]
+
+    def windowed(self, sentences: Sentences) -> int:
+        """How many sentences are too long to be read at once: none."""
+        return 0
+
+    def save(self, folder: Path) -> None:
+        """Write `reader.json` and `vocabulary.json`, most frequent word first."""
+        write_json(folder / "reader.json", {"kind": "words", "width": self.width})
+        write_json(folder / "vocabulary.json", self.vocabulary)
+
+    @classmethod
+    def load(cls, folder: Path) -> "WordReader":
+        """What `save` wrote; InputError where a file is missing or damaged."""
+        vocabulary = read_json(folder / "vocabulary.json", "the words that the tagger knows")
+        return cls(vocabulary, **read_reader(folder, "words", ["width"]))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON, a key or an item a line, keys sorted."""
+    text = json.dumps(value, ensure_ascii=False, indent=0, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Raises InputError where the file is missing or damaged; `what` says what it should hold."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: expected {what}, found no such file, or a damaged one ({error}); "
+            "run the stage that writes this folder again"
+        ) from None
+
+
+def read_reader(folder: Path, kind: str, names: Sequence[str]) -> dict[str, Any]:
+    """What `reader.json` says of a reader of that kind, by these names and no others.
+
+    Raises InputError where the file is missing or damaged, or holds another kind.
+    """
+    path = folder / "reader.json"
+    stored = read_json(path, "how the tagger reads words")
+    if not isinstance(stored, dict) or {*stored} != {"kind", *names} or stored["kind"] != kind:
+        raise InputError(
+            f"{path}: expected kind {kind} with {', '.join(names)}, found {stored!r}; "
+            "run the stage that writes this folder again"
+        )
+    return {name: stored[name] for name in names}

@@ -247,7 +247,7 @@ def test_a_part_that_lacks(project, path):
 
 
 TEACHER, STUDENT = "models/teachers/en", "models/students/posterior/1"
-ANY, READ_WHOLE = ("tagger.json", "weights.safetensors"), ("vocabulary.json",)
+ANY, READ_WHOLE = ("tagger.json", "weights.safetensors"), ("vocabulary.json", "reader.json")
 MODELS = {
     (TEACHER, "score"): ANY + READ_WHOLE,
     (TEACHER, "extract"): ANY,  # reads the transitions alone

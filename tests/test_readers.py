@@ -1,0 +1,76 @@
+"""Readers alone: what an exported student reads text with, without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.networks import BiLSTM
+from pipeline.readers import load_reader
+from pipeline.words import read_json, write_json
+from tests.test_transformer import encoder
+
+SENTENCES = [["the", "London", "bridge"] * 9, [], ["", "x" * 300, "東京", "Abc", "\ufeff"], ["."]]
+
+
+def encoders():
+    return {
+        "words": BiLSTM().build([["the", "London"]]),
+        "first": encoder(),
+        "mean": encoder(pooling="mean", window=12, overlap=4),
+    }
+
+
+@pytest.mark.parametrize("name", ["words", "first", "mean"])
+def test_a_stored_reader_reads_as_the_encoder_does(name: str, tmp_path: Path):
+    network = encoders()[name]
+    network.save(tmp_path)
+    reader = load_reader(tmp_path)
+    wanted, found = network.inputs(SENTENCES), reader(SENTENCES)
+    assert [*wanted] == [*found]
+    for key, array in found.items():
+        assert np.array_equal(array, wanted[key].numpy()), key
+        assert array.dtype == wanted[key].numpy().dtype
+    assert reader.sizes(SENTENCES) == network.sizes(SENTENCES)
+    assert reader.windowed(SENTENCES) == network.windowed(SENTENCES)
+
+
+@pytest.mark.parametrize("name", ["words", "first"])
+def test_a_reader_stores_the_same_bytes_again(name: str, tmp_path: Path):
+    encoders()[name].reader.save(tmp_path)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    load_reader(tmp_path).save(tmp_path)
+    assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("words", "vocabulary.json"), ("words", "reader.json"), ("first", "tokenizer.json")],
+)
+@pytest.mark.parametrize("damage", ["", "{", None])
+def test_a_file_that_lacks_or_is_damaged_is_named(name, file, damage, tmp_path: Path):
+    encoders()[name].reader.save(tmp_path)
+    (tmp_path / file).unlink()
+    if damage is not None:
+        (tmp_path / file).write_text(damage)
+    with pytest.raises(InputError, match=rf"{file}: expected .*, found"):
+        load_reader(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"kind": "letters"}, {"colour": 1}])
+def test_a_reader_of_another_kind_is_refused(change: dict, tmp_path: Path):
+    encoders()["first"].reader.save(tmp_path)
+    path = tmp_path / "reader.json"
+    write_json(path, {**read_json(path, "it"), **change})
+    with pytest.raises(InputError, match=r"reader\.json: expected .*, found"):
+        load_reader(tmp_path)
+
+
+def test_readers_need_numpy_alone():
+    heavy = "torch", "transformers", "pydantic", "jaxtyping", "tokenizers"
+    code = f"import pipeline.readers, sys; print(*{{*{heavy}}} & sys.modules.keys())"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []
