@@ -11,7 +11,11 @@ from pipeline.running.closure import closure
 ROOT = Path(__file__).parents[1]
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 MODULES = {name: f"stages/{name}.py" for name in STAGES}
-MOST_LINES = 2500
+MOST_LINES = 3500
+# An edit in what these import costs a teacher's pass over all text: they are kept small. Other
+# stages are cheap to run again, and `distill` holds every student and every objective.
+MOST_FOR_TEACHERS = 2500
+TEACHERS = ["train_teacher", "score", "extract", "evaluate_teacher"]
 
 
 def code_of(stage: str) -> list[str]:
@@ -36,10 +40,11 @@ def test_no_stage_pulls_in_too_much(stage: str):
     # Kernels stand by themselves, and which of them runs depends on the device.
     read = [path for path in code_of(stage) if not path.startswith("pipeline/kernels/")]
     lines = {path: written(ROOT / path) for path in read}
-    assert sum(lines.values()) <= MOST_LINES, sorted(lines.items(), key=lambda item: -item[1])
+    most = MOST_FOR_TEACHERS if stage in TEACHERS else MOST_LINES
+    assert sum(lines.values()) <= most, sorted(lines.items(), key=lambda item: -item[1])
 
 
-@pytest.mark.parametrize("stage", ["train_teacher", "score", "extract", "evaluate_teacher"])
+@pytest.mark.parametrize("stage", TEACHERS)
 def test_teachers_do_not_see_students(stage: str):
     hidden = {"pipeline/students.py", "pipeline/objectives.py", "pipeline/recipes.py"}
     assert not hidden & {*code_of(stage)}
