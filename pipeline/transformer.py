@@ -64,10 +64,10 @@ class TransformerEncoder(nn.Module):
         ).last_hidden_state
         place, shape = inputs["word"].flatten(), inputs["mask"].shape
         # Slot 0 collects what counts for no word and is dropped.
-        summed = vectors.new_zeros(1 + shape.numel(), self.width)
+        summed = vectors.new_zeros(1 + shape[0] * shape[1], self.width)
         summed = summed.index_add(0, place, vectors.flatten(0, 1))
-        counts = torch.zeros(1 + shape.numel(), device=place.device)
-        counts = counts.index_add(0, place, counts.new_ones(len(place))).clamp(min=1)
+        counts = torch.zeros(1 + shape[0] * shape[1], device=place.device)
+        counts = counts.index_add(0, place, torch.ones_like(place, dtype=counts.dtype)).clamp(min=1)
         pooled = summed[1:] / counts[1:].unsqueeze(1).to(summed.dtype)
         return pooled.view(*shape, self.width)
 
