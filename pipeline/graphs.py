@@ -5,6 +5,7 @@ Inputs are the arrays of the student's reader by their names, batch and length f
 students give equal bytes.
 
 To export another network, write what its encoder computes with `Graph` and name it in `_VECTORS`.
+Transformers are traced (`traced.py`).
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ from torch import nn
 
 from pipeline.networks import BiLSTMEncoder
 from pipeline.tagger import Tagger
+from pipeline.traced import traced_graph
+from pipeline.transformer import TransformerEncoder
 
 OPSET = 18
 """Operators as of December 2022: ONNX Runtime 1.14 and later run them."""
@@ -77,6 +80,8 @@ class Graph:
 def emissions_graph(student: Tagger) -> onnx.ModelProto:
     """The ONNX model of a student's emissions, in float32."""
     encoder: Any = student.encoder
+    if isinstance(encoder, TransformerEncoder):
+        return traced_graph(student, OPSET)
     graph = Graph()
     vectors = _VECTORS[type(encoder)](graph, encoder)
     weight = graph.weight("emit.weight", student.emit.weight.T)

@@ -11,6 +11,7 @@ from pipeline.networks import BiLSTM
 from pipeline.tagger import Tagger
 from tests import toys
 from tests.test_students import fresh, student  # noqa: F401
+from tests.test_transformer import encoder
 
 RAGGED = [
     ["Ada", "lives", "in", "New", "York", "."],
@@ -36,12 +37,12 @@ def ran(model: bytes, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
     return torch.from_numpy(session.run(["emissions"], given)[0])
 
 
-def agree(tagger: Tagger, batch: list[list[str]]) -> None:
+def agree(tagger: Tagger, batch: list[list[str]], model: bytes) -> None:
     """Emissions to 1e-4, and the very same tags."""
     inputs = tagger.encoder.inputs(batch)
     with torch.no_grad():
         expected = tagger.emissions(inputs)
-        found = ran(emissions_graph(tagger).SerializeToString(), inputs)
+        found = ran(model, inputs)
         assert found.shape == expected.shape
         mask = torch.from_numpy(np.arange(found.shape[1]) < inputs["lengths"].numpy()[:, None])
         torch.testing.assert_close(found[mask], expected[mask], atol=1e-4, rtol=1e-4)
@@ -51,12 +52,26 @@ def agree(tagger: Tagger, batch: list[list[str]]) -> None:
 
 @pytest.mark.parametrize("batch", BATCHES.values(), ids=BATCHES)
 def test_emissions_are_those_of_pytorch(student, batch):  # noqa: F811
-    agree(settled(fresh(student)), batch)
+    tagger = settled(fresh(student))
+    agree(tagger, batch, emissions_graph(tagger).SerializeToString())
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_lstm_of_several_layers_too(layers: int):
-    agree(settled(fresh(BiLSTM(layers=layers, hidden=6))), RAGGED)
+    tagger = settled(fresh(BiLSTM(layers=layers, hidden=6)))
+    agree(tagger, RAGGED, emissions_graph(tagger).SerializeToString())
+
+
+@pytest.mark.parametrize(("pooling", "shapes"), [("first", True), ("mean", False)])
+def test_a_transformer_in_windows_too(pooling: str, shapes: bool):
+    torch.manual_seed(0)
+    network = encoder(pooling=pooling, shapes=shapes, window=16)
+    tagger = settled(Tagger(network, toys.TAGS, "iob2", "crf"))
+    model = emissions_graph(tagger).SerializeToString()
+    assert model == emissions_graph(tagger).SerializeToString()
+    assert b"site-packages" not in model
+    for batch in (RAGGED, [["london"]], [["the", "bridge"] * 30, ["london"]]):
+        agree(tagger, batch, model)
 
 
 def test_equal_students_give_equal_bytes(student):  # noqa: F811
