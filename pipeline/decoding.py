@@ -12,12 +12,11 @@ what was found first. (Family: Huang & Chiang 2005, algorithm 3; Lawler 1972.)
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.kernels import gpu, paths
+from pipeline.kernels import compiled, gpu, paths
 from pipeline.lattice import Lattice, exact_log_partition
 
 
@@ -87,16 +86,10 @@ def k_best(lattice: Lattice, k: int) -> KBest:
 
 def _compiled(lattice: Lattice, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """Paths [batch, k, words], 0 where there is none, regrets [batch, k], best scores [batch]."""
-    batch, words, tags = lattice.emissions.shape
-    rows = lattice.emissions.detach().contiguous().numpy().reshape(-1, tags)
-    transitions, start, end = (
-        part.detach().double().contiguous().numpy()
-        for part in (lattice.transitions, lattice.start, lattice.end)
-    )
-    found = paths.k_best(
-        rows, np.arange(batch) * words, lattice.lengths.numpy(), transitions, start, end, k,
-        padded=words, threads=torch.get_num_threads(),
-    )  # fmt: skip
+    batch, words, _ = lattice.emissions.shape
+    scores = (lattice.emissions, lattice.transitions, lattice.start, lattice.end)
+    of, threads = compiled.arrays(scores, lattice.lengths), torch.get_num_threads()
+    found = paths.k_best(*of, k, padded=words, threads=threads)
     tags_found = torch.from_numpy(found.tags).view(batch, k, words).long()
     return tags_found, torch.from_numpy(found.regrets), torch.from_numpy(found.best)
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pipeline.kernels import compiled, forward_backward, gpu, log_space, on_gpu
+from pipeline.kernels.soundness import lengths_if_sound
 
 SCORES = ("emissions", "transitions", "start", "end")
 
@@ -218,8 +219,13 @@ def _check_shapes(lattice: Lattice) -> None:
 def _check_sentences(lattice: Lattice) -> None:
     """Words first, then padding; at words, emissions are numbers or -inf."""
     mask, emissions = lattice.mask, lattice.emissions.detach()
+    if emissions.is_cpu and mask.is_contiguous() and emissions.is_contiguous():
+        lengths = lengths_if_sound(mask.numpy(), emissions.numpy())
+        if lengths is not None:
+            vars(lattice)["lengths"] = torch.from_numpy(lengths)  # where a cached property is kept
+            return
     # One sum tells of nearly all batches that nothing is amiss; NaN and +inf survive it.
-    if mask[:, 0].all() and (mask[:, 1:] <= mask[:, :-1]).all() and emissions.sum() < torch.inf:
+    elif mask[:, 0].all() and (mask[:, 1:] <= mask[:, :-1]).all() and emissions.sum() < torch.inf:
         return
     gap = (mask[:, 1:] & ~mask[:, :-1]).any(dim=1)
     wordless = ~mask.any(dim=1)

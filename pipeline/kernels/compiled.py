@@ -5,7 +5,8 @@ start and end [tags]; `lengths` [batch] ≥ 1. Each function also says which sen
 others have no gradient here and no value worth reading.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,25 +17,68 @@ from torch.autograd.function import once_differentiable
 from pipeline.kernels import sums
 
 
+class Arrays(NamedTuple):
+    """A batch as the kernels of sums.py and paths.py read it."""
+
+    rows: Float[np.ndarray, "rows tags"]
+    first: Int[np.ndarray, " sentences"]
+    lengths: Int[np.ndarray, " sentences"]
+    transitions: Float[np.ndarray, "tags tags"]
+    start: Float[np.ndarray, " tags"]
+    end: Float[np.ndarray, " tags"]
+
+
+def arrays(scores: Sequence[Tensor], lengths: Int[Tensor, " batch"]) -> Arrays:
+    """Emissions as they lie in memory if they lie in order, the other scores in float64."""
+    emissions, *between = (tensor.detach() for tensor in scores)
+    batch, words, tags = emissions.shape
+    rows = emissions.contiguous().numpy().reshape(-1, tags)
+    first = np.arange(0, batch * words, words)
+    others = (tensor.double().contiguous().numpy() for tensor in between)
+    return Arrays(rows, first, lengths.numpy(), *others)
+
+
 def log_partition(
     *scores: Tensor, lengths: Int[Tensor, " batch"]
 ) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
     """log Z in float64, of `scores`: emissions, transitions, start, end."""
-    return _LogPartition.apply(lengths, None, *scores)
+    if _learnt(scores):
+        return _LogPartition.apply(lengths, None, *scores)
+    return _value(arrays(scores, lengths), None)
 
 
 def nll(
     *scores: Tensor, lengths: Int[Tensor, " batch"], gold: Int[Tensor, "batch words"]
 ) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
     """log Z - score(gold) in float64; tags at padding may be any."""
-    return _LogPartition.apply(lengths, gold, *scores)
+    if _learnt(scores):
+        return _LogPartition.apply(lengths, gold, *scores)
+    return _value(arrays(scores, lengths), gold)
 
 
 def log_marginals(
     *scores: Tensor, lengths: Int[Tensor, " batch"]
 ) -> tuple[Float[Tensor, "batch words tags"], Bool[Tensor, " batch"]]:
     """log p(tag n = t) in the type of the emissions; 0 at padding."""
-    return _LogMarginals.apply(lengths, *scores)
+    if _learnt(scores):
+        return _LogMarginals.apply(lengths, *scores)
+    found, _ = sums.run(*arrays(scores, lengths), logs=True, threads=torch.get_num_threads())
+    logs = torch.from_numpy(found.log_marginals).view(scores[0].shape)
+    return logs, torch.from_numpy(found.exact)
+
+
+def _learnt(scores: Sequence[Tensor]) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in scores)
+
+
+def _value(of: Arrays, gold: Tensor | None) -> tuple[Tensor, Tensor]:
+    """log Z, less the score of a path if one is given."""
+    found, _ = sums.run(*of, threads=torch.get_num_threads())
+    value = found.log_partition
+    if gold is not None:
+        with np.errstate(invalid="ignore"):  # -inf from -inf where every path is forbidden
+            value = value - sums.scores(*of, gold.reshape(-1).numpy())
+    return torch.from_numpy(value), torch.from_numpy(found.exact)
 
 
 class _LogPartition(torch.autograd.Function):
@@ -42,19 +86,12 @@ class _LogPartition(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, lengths: Tensor, gold: Tensor | None, *scores: Tensor) -> tuple:
-        chain = _Chain(lengths, *scores)
         path = None if gold is None else gold.reshape(-1).numpy()
-        if any(ctx.needs_input_grad):
-            ctx.chain, ctx.found = chain, chain.differentiate(path)
-            value, exact = ctx.found[:2]
-        else:
-            value, exact, _ = chain.run()[0]
-            if path is not None:
-                with np.errstate(invalid="ignore"):  # -inf from -inf where all is forbidden
-                    value = value - chain.scores(path)
-        exact = torch.from_numpy(exact)
+        ctx.like, ctx.of = scores, arrays(scores, lengths)
+        ctx.found = sums.differentiate(*ctx.of, path, threads=torch.get_num_threads())
+        exact = torch.from_numpy(ctx.found.exact)
         ctx.mark_non_differentiable(exact)
-        return torch.from_numpy(value), exact
+        return torch.from_numpy(ctx.found.value), exact
 
     @staticmethod
     @once_differentiable
@@ -62,9 +99,9 @@ class _LogPartition(torch.autograd.Function):
         ctx: Any, weights: Float[Tensor, " batch"], _: Tensor
     ) -> tuple[Tensor | None, ...]:
         """Marginals and expected transitions, less those of the path."""
-        chain = ctx.chain
-        found = sums.weigh(ctx.found, weights.contiguous().numpy(), chain.first, chain.lengths)
-        return None, None, *chain.gradients(*found)
+        of = ctx.of
+        found = sums.weigh(ctx.found, weights.contiguous().numpy(), of.first, of.lengths)
+        return None, None, *_alike(found, ctx.like)
 
 
 class _LogMarginals(torch.autograd.Function):
@@ -72,11 +109,12 @@ class _LogMarginals(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, lengths: Tensor, *scores: Tensor) -> tuple:
-        ctx.chain = chain = _Chain(lengths, *scores)
-        found, ctx.pieces = chain.run(logs=True, keep=any(ctx.needs_input_grad))
+        ctx.like, ctx.of = scores, arrays(scores, lengths)
+        threads = torch.get_num_threads()
+        found, ctx.pieces = sums.run(*ctx.of, logs=True, keep=True, threads=threads)
         exact = torch.from_numpy(found.exact)
         ctx.mark_non_differentiable(exact)
-        return torch.from_numpy(found.log_marginals).reshape(scores[0].shape), exact
+        return torch.from_numpy(found.log_marginals).view(scores[0].shape), exact
 
     @staticmethod
     @once_differentiable
@@ -84,60 +122,28 @@ class _LogMarginals(torch.autograd.Function):
         ctx: Any, weights: Float[Tensor, "batch words tags"], _: Tensor
     ) -> tuple[Tensor | None, ...]:
         """A marginal under 1e-130 passes no gradient on."""
-        chain, pieces, threads = ctx.chain, ctx.pieces, torch.get_num_threads()
-        wanted, emissions = weights.contiguous().numpy(), np.zeros_like(chain.rows)
+        of, pieces = ctx.of, ctx.pieces
+        emissions = np.zeros_like(of.rows)
         left, right = sums.tangents(
-            pieces, wanted.reshape(emissions.shape), emissions, chain.first, chain.lengths,
-            chain.transitions, threads=threads,
+            pieces, weights.contiguous().numpy().reshape(of.rows.shape), emissions,
+            of.first, of.lengths, of.transitions, threads=torch.get_num_threads(),
         )  # fmt: skip
-        pairs = chain.pairs(left, pieces.onward) + chain.pairs(pieces.before, right)
-        return None, *chain.gradients(
-            emissions, pairs, *sums.edges(emissions, chain.first, chain.lengths)
-        )
+        pairs = _pairs(of, left, pieces.onward) + _pairs(of, pieces.before, right)
+        edges = sums.edges(emissions, of.first, of.lengths)
+        return None, *_alike((emissions, pairs, *edges), ctx.like)
 
 
-class _Chain:
-    """A batch as the kernels read it."""
+def _pairs(of: Arrays, left: np.ndarray, right: np.ndarray) -> Float[np.ndarray, "tags tags"]:
+    """Σ over words of left(from) · right(to), times exp(transition)."""
+    tags = of.rows.shape[1]
+    product = torch.from_numpy(left).T @ torch.from_numpy(right)
+    factors = np.exp(of.transitions - sums.highest(of.transitions))
+    return product.numpy()[:tags, :tags] * factors
 
-    def __init__(self, lengths: Tensor, emissions: Tensor, *between: Tensor) -> None:
-        self.like = (emissions, *between)
-        batch, words, tags = emissions.shape
-        self.rows = emissions.detach().contiguous().numpy().reshape(-1, tags)
-        self.first, self.lengths = np.arange(batch) * words, lengths.numpy()
-        self.transitions, self.start, self.end = (
-            scores.detach().double().contiguous().numpy() for scores in between
-        )
 
-    def run(self, **wanted: bool) -> tuple[sums.Sums, sums.Pieces]:
-        """Forward and backward sums of every sentence."""
-        return sums.run(
-            self.rows, self.first, self.lengths, self.transitions, self.start, self.end,
-            threads=torch.get_num_threads(), **wanted,
-        )  # fmt: skip
-
-    def differentiate(self, path: np.ndarray | None) -> sums.Gradients:
-        """log Z of every sentence, less the path's score, with gradients."""
-        return sums.differentiate(
-            self.rows, self.first, self.lengths, self.transitions, self.start, self.end, path,
-            threads=torch.get_num_threads(),
-        )  # fmt: skip
-
-    def scores(self, path: np.ndarray) -> np.ndarray:
-        """The score of one path a sentence."""
-        return sums.scores(
-            self.rows, self.first, self.lengths, self.transitions, self.start, self.end, path
-        )
-
-    def pairs(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Σ over words of left(from) · right(to), times exp(transition)."""
-        tags = self.rows.shape[1]
-        product = torch.from_numpy(left).T @ torch.from_numpy(right)
-        factors = np.exp(self.transitions - sums.highest(self.transitions))
-        return product.numpy()[:tags, :tags] * factors
-
-    def gradients(self, *found: np.ndarray) -> list[Tensor]:
-        """Like the scores."""
-        return [
-            torch.from_numpy(gradient).reshape(scores.shape).to(scores.dtype)
-            for gradient, scores in zip(found, self.like, strict=True)
-        ]
+def _alike(gradients: Sequence[np.ndarray], scores: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients in shape and type like the scores."""
+    return [
+        torch.from_numpy(gradient).reshape(tensor.shape).to(tensor.dtype)
+        for gradient, tensor in zip(gradients, scores, strict=True)
+    ]
