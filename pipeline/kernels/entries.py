@@ -131,6 +131,9 @@ multiply = elementwise(lambda b, left, right, number, _: b.fmul(b.fmul(left, rig
 scale = elementwise(lambda b, left, _, number, __: b.fmul(left, number))
 """out = row * number; the other row is not read."""
 
+plus = elementwise(lambda b, left, right, _, __: b.fadd(left, right))
+"""out = row + other; the number is not read."""
+
 add_product = elementwise(_add_product)
 """out += row * other * number."""
 

@@ -7,22 +7,37 @@ from pipeline.kernels.matrices import sum_product
 from pipeline.kernels.sweeps import REACH, add, clear, copy, factors, total_of
 from pipeline.kernels.vectors import allocating, plain
 
-BUILT_FROM = "b3e08de1"
+BUILT_FROM = "7f3ee5d0"
 """Of what this imports: numba keeps what it compiled until this file changes, so this must."""
 
 
 @plain
 def weigh(weights, first, lengths, emissions, pairs, weighted, total):
-    """Gradients of a weighted sum of sentences from those of each."""
-    tags = emissions.shape[1]
+    """Gradients of a weighted sum of sentences, which lie in order, from those of each."""
+    rows, tags = emissions.shape
+    flat, out = emissions.reshape(rows * tags), weighted.reshape(rows * tags)
+    done = 0
     for sentence in range(len(first)):
-        weight = weights[sentence]
-        for row in range(first[sentence], first[sentence] + lengths[sentence]):
-            for tag in range(tags):
-                weighted[row, tag] = weight * emissions[row, tag]
+        # A whole sentence in one loop: its rows are too short for vectors.
+        weight, begin = weights[sentence], first[sentence] * tags
+        out[done:begin] = 0.0
+        done = begin + lengths[sentence] * tags
+        for place in range(begin, done):
+            out[place] = weight * flat[place]
         for tag in range(tags):
             row = sentence * tags + tag
             add_scaled(total, tag, pairs, row, pairs, row, weight)
+    out[done:] = 0.0
+
+
+@plain
+def edges(first, lengths, emissions, starts, ends):
+    """What first and last words have, summed."""
+    for sentence in range(len(first)):
+        top, last = first[sentence], first[sentence] + lengths[sentence] - 1
+        for tag in range(emissions.shape[1]):
+            starts[tag] += emissions[top, tag]
+            ends[tag] += emissions[last, tag]
 
 
 @allocating

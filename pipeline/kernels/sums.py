@@ -31,7 +31,10 @@ class Sums(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Of each sentence by itself: a value, and its gradients. 0 where it is not `exact`."""
+    """Of each sentence by itself: a value, and its gradients.
+
+    0 where it is not `exact`; those of rows that are no words are any.
+    """
 
     value: Float[np.ndarray, " sentences"]
     exact: Bool[np.ndarray, " sentences"]
@@ -105,7 +108,7 @@ def differentiate(
     count, tags = len(first), rows.shape[1]
     pairs = np.empty((count * tags, padded(tags)))
     value, exact = np.empty(count), np.empty(count, dtype=np.bool_)
-    found = Gradients(value, exact, np.zeros_like(rows), pairs)
+    found = Gradients(value, exact, np.empty_like(rows), pairs)
     over_sentences(
         sweeps.differentiate, lengths, 3 * tags * tags, threads,
         rows, first, transitions, start[None], end[None], *found,
@@ -124,8 +127,11 @@ def weigh(
     first: Int[np.ndarray, " sentences"],
     lengths: Int[np.ndarray, " sentences"],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of Σ weight · value: emissions [rows, tags], transitions, start, end."""
-    emissions, tags = np.zeros_like(found.emissions), found.emissions.shape[1]
+    """Gradients of Σ weight · value: emissions [rows, tags], transitions, start, end.
+
+    Sentences lie in order.
+    """
+    emissions, tags = np.empty_like(found.emissions), found.emissions.shape[1]
     total = np.zeros((tags, padded(tags)))
     gradients.weigh(weights, first, lengths, found.emissions, found.pairs, emissions, total)
     return emissions, total[:, :tags], *edges(emissions, first, lengths)
@@ -137,10 +143,9 @@ def edges(
     lengths: Int[np.ndarray, " sentences"],
 ) -> tuple[Float[np.ndarray, " tags"], Float[np.ndarray, " tags"]]:
     """Gradients of start and end, given those of emissions: summed over first and last words."""
-    one, other = (
-        emissions[at].sum(axis=0, dtype=np.float64) for at in (first, first + lengths - 1)
-    )
-    return one, other
+    starts, ends = np.zeros((2, emissions.shape[1]))
+    gradients.edges(first, lengths, emissions, starts, ends)
+    return starts, ends
 
 
 def tangents(

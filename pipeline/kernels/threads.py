@@ -23,11 +23,11 @@ def over_sentences(
     `cost` is what a word costs, in multiply-adds. Kernels release the GIL, and each sentence is
     done by itself: the result does not depend on `threads`.
     """
-    work = np.cumsum(lengths, dtype=np.int64) * cost
-    parts = int(min(threads, len(lengths), work[-1] // WORTH)) if len(lengths) else 0
+    parts = min(threads, len(lengths), int(lengths.sum()) * cost // WORTH)
     if parts < 2:
         kernel(0, len(lengths), lengths, *arguments)
         return
+    work = np.cumsum(lengths, dtype=np.int64) * cost
     borders = np.searchsorted(work, work[-1] * np.arange(1, parts) / parts)
     runs = zip([0, *borders], [*borders, len(lengths)], strict=True)
     with ThreadPoolExecutor(parts) as pool:
