@@ -1,0 +1,132 @@
+"""The contract of every variant: a graph that reads the same and says nearly the same; smaller."""
+
+import zlib
+from typing import get_args
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import numpy_helper
+
+from pipeline.compression import Factorised, Float32, Int8, Int8Static, Pruned, Variant
+from pipeline.graphs import emissions_graph
+from pipeline.tagger import Tagger
+from tests import toys
+from tests.test_graphs import RAGGED, settled
+from tests.test_students import fresh, student  # noqa: F401
+from tests.test_transformer import encoder
+
+VARIANTS = get_args(get_args(Variant)[0])
+SENTENCES = toys.sentences(24, 3)[0]
+
+
+GENTLE = {Pruned: {"sparsity": 0.05}, Factorised: {"rank": 20}}
+"""Weights of an untrained network have nothing to spare."""
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda kind: kind.__name__)
+def variant(request: pytest.FixtureRequest):
+    return request.param(**GENTLE.get(request.param, {}))
+
+
+def arrays(tagger: Tagger, sentences) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in tagger.encoder.inputs(sentences).items()}
+
+
+def emissions(model: onnx.ModelProto, given: dict[str, np.ndarray]) -> np.ndarray:
+    """At words alone."""
+    found = onnxruntime.InferenceSession(model.SerializeToString()).run(["emissions"], given)[0]
+    return found[np.arange(found.shape[1]) < given["lengths"][:, None]]
+
+
+def packed(model: onnx.ModelProto) -> int:
+    return len(zlib.compress(model.SerializeToString(), 9))
+
+
+def agreement(variant, tagger: Tagger) -> float:
+    """How alike emissions are, as a correlation; the graph keeps its inputs and free axes."""
+    model = emissions_graph(tagger)
+    before = model.SerializeToString()
+    batches = [arrays(tagger, [words]) for words in SENTENCES]
+    smaller = variant(model, batches)
+    assert model.SerializeToString() == before, "the graph that was given is as it was"
+    assert smaller.SerializeToString() == variant(model, batches).SerializeToString()
+    assert [each.name for each in smaller.graph.input] == [e.name for e in model.graph.input]
+    for batch in (RAGGED, [["Oslo"]]):
+        given = arrays(tagger, batch)
+        assert emissions(smaller, given).shape == emissions(model, given).shape
+    given = arrays(tagger, SENTENCES)
+    one, other = emissions(model, given).ravel(), emissions(smaller, given).ravel()
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def test_a_variant_says_nearly_the_same(student, variant):  # noqa: F811
+    assert agreement(variant, settled(fresh(student))) > 0.9
+
+
+@pytest.mark.parametrize("variant", [Int8(), Int8Static()], ids=lambda variant: variant.kind)
+def test_integers_of_a_transformer(variant):
+    torch.manual_seed(0)
+    tagger = settled(Tagger(encoder(shapes=True), toys.TAGS, "iob2", "crf"))
+    assert agreement(variant, tagger) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("variant", "share"), [(Int8(), 0.5), (Int8Static(), 0.5), (Pruned(sparsity=0.5), 0.7)]
+)
+def test_a_variant_is_smaller_once_packed(student, variant, share: float):  # noqa: F811
+    tagger = settled(fresh(student))
+    model = emissions_graph(tagger)
+    assert packed(variant(model, [arrays(tagger, SENTENCES)])) < share * packed(model)
+
+
+def test_float32_is_the_graph_itself(student):  # noqa: F811
+    model = emissions_graph(fresh(student))
+    assert Float32()(model, []) == model
+
+
+def test_the_share_that_is_asked_for_is_zero(student):  # noqa: F811
+    model = Pruned(sparsity=0.4)(emissions_graph(settled(fresh(student))), [])
+    kept = [numpy_helper.to_array(each) for each in model.graph.initializer if len(each.dims) > 1]
+    assert np.mean(np.concatenate([m.ravel() for m in kept]) == 0) == pytest.approx(0.4, abs=0.05)
+
+
+def table(rows: int, columns: int, rank: int) -> onnx.ModelProto:
+    """A graph that looks up rows of a table of that rank."""
+    random = np.random.default_rng(0)
+    values = random.normal(size=(rows, rank)) @ random.normal(size=(rank, columns))
+    return onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [onnx.helper.make_node("Gather", ["table", "lengths"], ["emissions"], name="look")],
+            "one",
+            [onnx.helper.make_tensor_value_info("lengths", onnx.TensorProto.INT64, ["n"])],
+            [
+                onnx.helper.make_tensor_value_info(
+                    "emissions", onnx.TensorProto.FLOAT, ["n", columns]
+                )
+            ],
+            [numpy_helper.from_array(values.astype(np.float32), "table")],
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", 18)],
+        ir_version=8,
+    )
+
+
+def test_a_table_of_low_rank_is_factorised_without_loss():
+    model = table(100, 20, rank=3)
+    smaller = Factorised(rank=3)(model, [])
+    shapes = [tuple(weight.dims) for weight in smaller.graph.initializer]
+    assert shapes == [(100, 3), (3, 20)]
+    given = {"lengths": np.array([4, 0, 99])}
+    found, expected = (
+        onnxruntime.InferenceSession(each.SerializeToString()).run(None, given)[0]
+        for each in (smaller, model)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_table_that_would_not_shrink_stays_whole():
+    model = table(10, 4, rank=2)
+    assert Factorised(rank=3)(model, []) == model
