@@ -10,10 +10,9 @@ one type have it) has the label `_`, as in seqeval. The label is all that follow
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from pydantic import BeforeValidator
 
 from pipeline.errors import InputError
 
@@ -75,9 +74,6 @@ def canonical(name: str) -> Scheme:
     if known is None:
         raise ValueError(f"expected a tag scheme, one of {', '.join(_SCHEMES)}")
     return known
-
-
-NamedScheme = Annotated[Scheme, BeforeValidator(canonical)]  # for settings: takes aliases too
 
 
 def spans_of(tags: Sequence[str], scheme: Scheme, outside: str = "O") -> list[Span]:

@@ -13,8 +13,8 @@ from seqeval.scheme import BILOU, IOB2, IOBES, Tokens
 from pipeline import tags as module
 from pipeline.raw.detection import detect
 from pipeline.raw.formats import guess
+from pipeline.raw.sources import NamedScheme
 from pipeline.tags import (
-    NamedScheme,
     Span,
     Violation,
     allowed,

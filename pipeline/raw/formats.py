@@ -1,7 +1,7 @@
 """The formats of raw corpora: their union, and a guess at a file's format from what it holds.
 
 To add a format, write its settings class, with `kind` and `read(path)`, beside its kin in
-`columns.py`, `records.py`, `text.py` or `hub.py`, and put its name in the union below.
+`columns.py`, `records.py`, `plain.py` or `hub.py`, and put its name in the union below.
 """
 
 import json
@@ -19,9 +19,10 @@ from pipeline.errors import InputError
 from pipeline.raw.columns import Conll, ConllU, blocks, global_columns
 from pipeline.raw.detection import detect
 from pipeline.raw.hub import Hub
+from pipeline.raw.plain import PlainText
 from pipeline.raw.records import JsonLines, ParquetTable
 from pipeline.raw.sentences import Sentence, numbered_lines
-from pipeline.raw.text import PlainText, words_with_offsets
+from pipeline.raw.text import words_with_offsets
 
 __all__ = [
     "Conll",

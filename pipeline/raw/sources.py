@@ -10,20 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from pipeline.config import settings
 from pipeline.corpus import SPLITS
 from pipeline.errors import InputError
 from pipeline.raw.detection import Detected, detect
 from pipeline.raw.formats import Format, Hub, Sentence, guess
-from pipeline.tags import NamedScheme, Scheme
+from pipeline.tags import Scheme, canonical
 
 _COLUMN_FILES = (".conll", ".conllu", ".conllup", ".iob", ".iob2", ".bio", ".bioes", ".tsv")
 _DATA_SUFFIXES = (*_COLUMN_FILES, ".jsonl", ".parquet", ".txt")
 _NO_DATA = ("licen", "readme", "copying", "notice", "manifest")
 
 Patterns = str | tuple[str, ...]
+NamedScheme = Annotated[Scheme, BeforeValidator(canonical)]  # takes aliases too
 
 
 @settings

@@ -1,4 +1,4 @@
-r"""Plain text: how it becomes words with their offsets, and files with one sentence a line.
+r"""Running text as words with their offsets, by one rule in every language.
 
 A word, in every language, is the first of these that fits:
 
@@ -16,32 +16,7 @@ White space is in no word, everything else in exactly one.
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from functools import cache
-from typing import Literal
-
-from pipeline.config import settings
-from pipeline.raw.sentences import Sentence, numbered_lines
-
-
-@settings
-class PlainText:
-    """Unlabelled text, one sentence a line; empty lines count for nothing.
-
-    Its words follow the rule above, or, in text that was cut into words before, stand apart by
-    white space.
-    """
-
-    kind: Literal["text"] = "text"
-    words: Literal["rule", "spaces"] = "rule"
-
-    def read(self, path: str) -> Iterator[Sentence]:
-        """The sentences of a UTF-8 file."""
-        for number, line in numbered_lines(path):
-            by_rule = self.words == "rule"
-            words = [word for word, _, _ in words_with_offsets(line)] if by_rule else line.split()
-            if words:
-                yield Sentence(words, None, path, [number] * len(words))
 
 
 def words_with_offsets(text: str) -> list[tuple[str, int, int]]:
