@@ -34,7 +34,7 @@ def arrays(scores: Sequence[Tensor], lengths: Int[Tensor, " batch"]) -> Arrays:
     batch, words, tags = emissions.shape
     rows = emissions.contiguous().numpy().reshape(-1, tags)
     first = np.arange(0, batch * words, words)
-    others = (tensor.double().contiguous().numpy() for tensor in between)
+    others = (np.ascontiguousarray(tensor.numpy(), dtype=np.float64) for tensor in between)
     return Arrays(rows, first, lengths.numpy(), *others)
 
 
