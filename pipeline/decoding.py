@@ -74,7 +74,8 @@ def k_best(lattice: Lattice, k: int) -> KBest:
     """
     if k < 1:
         raise ValueError(f"k: expected at least 1, found {k}")
-    found, regrets, best = _compiled(lattice.to("cpu"), k)
+    found, (_, *numbers) = _compiled(lattice.to("cpu"), k)
+    regrets, best = (torch.from_numpy(number) for number in numbers)
     exists = regrets < torch.inf
     if not exists.all():
         found = torch.where(exists[:, :, None], found, found[:, :1])
@@ -84,14 +85,13 @@ def k_best(lattice: Lattice, k: int) -> KBest:
     return KBest(found.to(device), log_probs.to(device, dtype))
 
 
-def _compiled(lattice: Lattice, k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Paths [batch, k, words], 0 where there is none, regrets [batch, k], best scores [batch]."""
+def _compiled(lattice: Lattice, k: int) -> tuple[Tensor, paths.Paths]:
+    """Paths [batch, k, words], 0 where there is none, and all that is known of them."""
     batch, words, _ = lattice.emissions.shape
     scores = (lattice.emissions, lattice.transitions, lattice.start, lattice.end)
     of, threads = compiled.arrays(scores, lattice.lengths), torch.get_num_threads()
     found = paths.k_best(*of, k, padded=words, threads=threads)
-    tags_found = torch.from_numpy(found.tags).view(batch, k, words).long()
-    return tags_found, torch.from_numpy(found.regrets), torch.from_numpy(found.best)
+    return torch.from_numpy(found.tags).view(batch, k, words).long(), found
 
 
 def _accept(lattice: Lattice, k: int) -> tuple[Tensor, Tensor]:
