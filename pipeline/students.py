@@ -1,22 +1,172 @@
 """Students: small encoders for CPUs, and how a student is made, stored and read.
 
-To add one, write a settings class with `build` and `load` and put its name in `Student`; the
-contract tests then run over it.
+To add one, write a settings class with `build`, `load` and `teacher` and put its name in `Student`;
+the contract tests then run over it. Over words, `WordFeatures` has the three: say `network` alone.
 """
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
+import torch
+from jaxtyping import Bool, Float
 from pydantic import Field
+from torch import Tensor, nn
 
-from pipeline.config import parse, plain
+from pipeline.config import parse, plain, settings
+from pipeline.encoders import OverPieces, fresh, require_layers
+from pipeline.errors import InputError
+from pipeline.features import Inputs, Width, WordFeatures, WordVectors
 from pipeline.networks import BiLSTM
+from pipeline.places import located, teacher_in
 from pipeline.tagger import Tagger
 from pipeline.tags import Scheme
-from pipeline.transitions import Head, read_description
+from pipeline.transformer import TransformerEncoder
+from pipeline.transitions import Head, read_description, read_weights
+from pipeline.words import WordReader
 
-Student: TypeAlias = Annotated[BiLSTM, Field()]
+
+@settings
+class CNN(WordFeatures):
+    """Convolutions over words, further apart from layer to layer, and all of them again.
+
+    Source: iterated dilated convolutions, Strubell et al. 2017.
+    """
+
+    kind: Literal["cnn"] = "cnn"
+    hidden: Width = 128
+    dilations: Annotated[tuple[Width, ...], Field(min_length=1)] = (1, 2, 4)
+    """How far apart the three words are that a layer reads, layer by layer."""
+    rounds: Width = 2
+    """How often all layers are gone through, with the same weights."""
+
+    def network(self, reader: WordReader) -> "CNNEncoder":
+        """The network with fresh weights over what a reader reads."""
+        return CNNEncoder(self, reader)
+
+
+class CNNEncoder(WordVectors):
+    """The network of `CNN`. A layer adds to what it reads, so that rounds may be many."""
+
+    def __init__(self, parameters: CNN, reader: WordReader) -> None:
+        super().__init__(parameters, reader)
+        self.width = parameters.hidden
+        self.dilations = parameters.dilations * parameters.rounds
+        self.first = nn.Linear(3 * self.features_width, self.width)
+        layers = (nn.Linear(3 * self.width, self.width) for _ in parameters.dilations)
+        self.layers = nn.ModuleList(layers)
+        self._narrow()
+
+    def forward(self, inputs: Inputs) -> Float[Tensor, "batch words width"]:
+        """Vectors of words; rows past a sentence's length are zero."""
+        mask = inside(inputs)
+        vectors = torch.relu(self.first(neighbours(mask * self.features(inputs), (-1, 0, 1))))
+        for n, apart in enumerate(self.dilations):
+            # Padding is zero before each layer, as what lies beyond a sentence's ends is.
+            read = neighbours(mask * vectors, (-apart, 0, apart))
+            vectors = vectors + torch.relu(self.layers[n % len(self.layers)](read))
+        return self._dropped(mask * vectors)
+
+
+@settings
+class Window(WordFeatures):
+    """The features of a word and of its neighbours, which the tagger's linear layer reads."""
+
+    kind: Literal["window"] = "window"
+    reach: Annotated[int, Field(ge=0)] = 2
+    """Neighbours on each side."""
+
+    def network(self, reader: WordReader) -> "WindowEncoder":
+        """The network with fresh weights over what a reader reads."""
+        return WindowEncoder(self, reader)
+
+
+class WindowEncoder(WordVectors):
+    """The network of `Window`: no layer of its own."""
+
+    def __init__(self, parameters: Window, reader: WordReader) -> None:
+        super().__init__(parameters, reader)
+        self.places = tuple(range(-parameters.reach, parameters.reach + 1))
+        self.width = len(self.places) * self.features_width
+        self._narrow()
+
+    def forward(self, inputs: Inputs) -> Float[Tensor, "batch words width"]:
+        """Vectors of words; rows past a sentence's length are zero."""
+        mask = inside(inputs)
+        return mask * neighbours(mask * self.features(inputs), self.places)
+
+
+def inside(inputs: Inputs) -> Bool[Tensor, "batch words 1"]:
+    """True at words, False at padding."""
+    place, lengths = inputs["place"], inputs["lengths"]
+    return (torch.arange(place.shape[1], device=place.device) < lengths[:, None])[:, :, None]
+
+
+def neighbours(
+    x: Float[Tensor, "batch words width"], places: Sequence[int]
+) -> Float[Tensor, "batch words wider"]:
+    """Beside each other: the rows so many words from each one, zero beyond either end."""
+    words, reach = x.shape[1], max(map(abs, places))
+    padded = nn.functional.pad(x, (0, 0, reach, reach))
+    return torch.cat([padded[:, reach + n : reach + n + words] for n in places], dim=2)
+
+
+@settings
+class Transformer(OverPieces):
+    """A small transformer: pretrained, its first layers, those of a teacher, or a fresh one."""
+
+    kind: Literal["transformer"] = "transformer"
+    layers: Width | None = None
+    """Only so many layers, the first ones; null: all of them."""
+    replace: dict[str, int | float | str | bool] = Field(default_factory=dict)
+    """Fields of the configuration; with any of them, all weights are random."""
+    sha256: str | None = None
+    """What the weights file of a folder or package must hash to."""
+
+    def build(
+        self, sentences: Iterable[Sequence[str]], teachers: Path | None = None
+    ) -> TransformerEncoder:
+        """The network before training; `teachers` is the folder of trained teachers."""
+        place = located(self.name, teachers)
+        if self.teacher is not None:
+            return self._of_teacher(Path(place))
+        if self.replace:
+            return self.configured(place, self._replaced())
+        return self.pretrained(place, self.layers, self.sha256)
+
+    @property
+    def teacher(self) -> str | None:
+        """The teacher whose layers these are at first, if any."""
+        return teacher_in(self.name)
+
+    def _replaced(self) -> dict[str, int | float | str | bool]:
+        return {
+            **self.replace,
+            **({} if self.layers is None else {"num_hidden_layers": self.layers}),
+        }
+
+    def _of_teacher(self, folder: Path) -> TransformerEncoder:
+        if not (folder / "encoder").is_dir():
+            raise InputError(
+                f"{folder}: expected a teacher that is a transformer, found "
+                f"{read_description(folder).encoder['kind']}; choose another `name`"
+            )
+        place = str(folder / "encoder")
+        if self.replace:
+            return self.configured(place, self._replaced())
+        config = self.configuration(place)
+        require_layers(config, self.layers, self.name)
+        config.num_hidden_layers = self.layers or config.num_hidden_layers
+        encoder = self.around(fresh(config), self.tokenizer(place))
+        stored, prefix = read_weights(folder), "encoder."
+        own = {
+            name: stored.get(prefix + name, weight) for name, weight in encoder.state_dict().items()
+        }
+        encoder.load_state_dict(own)
+        return encoder
+
+
+Student: TypeAlias = Annotated[BiLSTM | CNN | Transformer | Window, Field(discriminator="kind")]
 
 
 def new_student(
@@ -25,9 +175,13 @@ def new_student(
     tags: Sequence[str],
     scheme: Scheme,
     head: Head,
+    teachers: Path | None = None,
 ) -> Tagger:
-    """A student before training; `sentences` are its training text, whose words it may know."""
-    return Tagger(student.build(sentences), tags, scheme, head)
+    """A student before training; `sentences` are its training text, whose words it may know.
+
+    `teachers` is the folder of trained teachers, for students that begin with a part of one.
+    """
+    return Tagger(student.build(sentences, teachers), tags, scheme, head)
 
 
 def save_student(tagger: Tagger, student: Student, folder: Path) -> None:

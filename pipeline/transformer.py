@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.errors import InputError
+from pipeline.lexicon import SHAPES
 from pipeline.pieces import PieceReader, Pooling, Reading
-from pipeline.words import SHAPES, Sentences
+from pipeline.words import Sentences
 
 
 class TransformerEncoder(nn.Module):
@@ -94,7 +95,11 @@ def _plain_tokenizer(tokenizer: Any) -> Any:
             f"encoder.name: expected a fast tokenizer, one with tokenizer.json, found "
             f"{type(tokenizer).__name__}; save the encoder again with a fast one"
         )
-    return type(inner).from_str(inner.to_str())
+    plain = type(inner).from_str(inner.to_str())
+    # Neither is part of a text, whatever the file of the tokenizer asks for.
+    plain.no_truncation()
+    plain.no_padding()
+    return plain
 
 
 def _special_pieces(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -82,6 +82,7 @@ def distill(
     corpora: Made,
     lessons: Made,
     targets: Made,
+    teachers: Made,
     out: Out,
     params: File = PARAMS,
 ) -> None:
@@ -93,7 +94,7 @@ def distill(
         settings = _entry(chosen.recipes, recipe, "recipes")
         return settings, settings.training(chosen.distill, seed)
 
-    stage.run(read, corpora, lessons, targets, out)
+    stage.run(read, corpora, lessons, targets, teachers, out)
 
 
 @app.command("evaluate_teacher")

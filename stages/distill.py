@@ -33,11 +33,13 @@ def run(
     corpora: Path,
     lessons: Path,
     targets: Path,
+    trained: Path,
     out: Path,
 ) -> None:
     """Train the student of one recipe on all corpora and publish it at `out`.
 
-    `read` gives the recipe and how to train; `lessons` says which teacher labels which corpus.
+    `read` gives the recipe and how to train; `lessons` says which teacher labels which corpus;
+    `trained` holds the teachers, of which a student may begin with a part.
     Raises InputError where an input lacks or there is nothing to learn from.
     """
     recipe, _ = read()
@@ -64,12 +66,14 @@ def run(
             "and `epochs` out of the recipe"
         )
     labels = [made_by("extract", folder) for folder in taught.values() if folder is not None]
+    if (lender := recipe.student.teacher) is not None:
+        labels.append(made_by(f"train_teacher@{lender}", trained / lender))
     produce(
         out,
         inputs=[*taught, *dev, *labels],
         code=closure(Path("stages/distill.py"), Path(__file__).parents[1]),
         params=read,
-        body=lambda bench: _distill(*read(), taught, dev, bench),
+        body=lambda bench: _distill(*read(), taught, dev, trained, bench),
     )
 
 
@@ -89,6 +93,7 @@ def _distill(
     training: Training,
     taught: Mapping[Path, Path | None],
     dev: list[Path],
+    trained: Path,
     bench: Bench,
 ) -> None:
     torch.manual_seed(training.seed)
@@ -99,7 +104,7 @@ def _distill(
     del first
     examples = Examples(file, len(tag_set))
     log(f"{len(examples)} sentences, {sum(examples.lengths)} words")
-    student = new_student(recipe.student, examples.words(), tag_set, scheme, recipe.head)
+    student = new_student(recipe.student, examples.words(), tag_set, scheme, recipe.head, trained)
     curve = fit(
         student.to(found_device()),
         examples,

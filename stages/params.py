@@ -53,6 +53,10 @@ def read_params(path: Path) -> Params:
     _refuse_empty(path, params)
     _refuse_k(path, params)
     _refuse_untaught_transfer(path, params)
+    for name, recipe in params.recipes.items():
+        borrowed = recipe.student.teacher
+        key = f"recipes.{name}.student: teacher"
+        _refuse_strangers(path, key, (borrowed,) if borrowed else (), params.grid.teachers)
     return params
 
 

@@ -30,6 +30,7 @@ def distilled(transfer: int | str, monkeypatch: pytest.MonkeyPatch) -> list[int]
         Path("corpora"),
         Path("lessons"),
         Path("targets"),
+        Path("teachers"),
         Path("students/r/1"),
     )
     return sizes

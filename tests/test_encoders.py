@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from pipeline.config import parse
-from pipeline.encoders import Configured, Encoder, Pretrained, load_teacher, located, save_teacher
+from pipeline.encoders import Configured, Encoder, Pretrained, load_teacher, save_teacher
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
+from pipeline.places import located
 from pipeline.teachers import Teacher, new_teacher
 from pipeline.training import Training
 from tests import toys

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
 from pipeline.readers import load_reader
-from pipeline.words import read_json, write_json
+from pipeline.stored import read_json, write_json
 from tests.test_transformer import encoder
 
 SENTENCES = [["the", "London", "bridge"] * 9, [], ["", "x" * 300, "東京", "Abc", "\ufeff"], ["."]]

@@ -6,21 +6,60 @@ from typing import get_args
 import pytest
 import torch
 
+from pipeline.decoding import k_best, viterbi
 from pipeline.errors import InputError
-from pipeline.lattice import nll
-from pipeline.lessons import Lessons
+from pipeline.features import Grams, ReducedPieces
+from pipeline.lattice import log_marginals, nll
 from pipeline.networks import BiLSTM
-from pipeline.students import Student, load_student, new_student, save_student
+from pipeline.objectives import Gold, Objective, Posterior, Targets
+from pipeline.students import (
+    CNN,
+    Student,
+    Transformer,
+    Window,
+    load_student,
+    new_student,
+    save_student,
+)
 from pipeline.tagger import Tagger
-from tests import toys
+from tests import makers, toys
+from tests.test_transformer import encoder
 
-STUDENTS = get_args(get_args(Student)[0]) or get_args(Student)[:1]  # of a union, or of one alone
+STUDENTS = get_args(get_args(Student)[0])
 HEADS = ["crf", "softmax"]
+SMALL = {"words": 16, "characters": 8}
 
 
-@pytest.fixture(params=STUDENTS, ids=lambda student: student.__name__)
-def student(request: pytest.FixtureRequest):
-    return request.param()
+def examples(folder: Path) -> dict[str, Student]:
+    """Every student, some in several settings; `folder` holds a tiny pretrained encoder."""
+    name = str(folder)
+    spelled = {"grams": Grams(buckets=64, width=8), "pieces": ReducedPieces(name=name, width=8)}
+    return {
+        "bilstm": BiLSTM(hidden=32),
+        "bilstm-spelled": BiLSTM(hidden=16, layers=2, **SMALL, **spelled),
+        "cnn": CNN(hidden=32),
+        "cnn-spelled": CNN(hidden=16, dilations=(1, 3), rounds=1, **SMALL, **spelled),
+        "window": Window(),
+        "window-spelled": Window(reach=1, **SMALL, **spelled),
+        "transformer": Transformer(name=name, shapes=True),
+        "transformer-layers": Transformer(name=name, layers=1, pooling="mean"),
+        "transformer-fresh": Transformer(name=name, replace={"intermediate_size": 24}, window=12),
+    }
+
+
+def tiny(factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny pretrained encoder, as `save_pretrained` leaves it, made once."""
+    folder = factory.getbasetemp() / "tiny-encoder"
+    if not folder.exists():
+        network = encoder()
+        network.model.save_pretrained(folder)
+        network.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(params=examples(Path()))
+def student(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Student:
+    return examples(tiny(tmp_path_factory))[request.param]
 
 
 def fresh(student, head="crf", scheme="iob2") -> Tagger:
@@ -29,13 +68,13 @@ def fresh(student, head="crf", scheme="iob2") -> Tagger:
     return new_student(student, words, toys.TAGS, scheme, head).eval()
 
 
-def test_the_union_is_not_empty():
-    assert BiLSTM in STUDENTS
+def test_every_student_has_an_example():
+    assert {type(each) for each in examples(Path()).values()} == {*STUDENTS}
 
 
 def test_one_vector_a_word(student):
     tagger = fresh(student)
-    sentences = [["Ada", "", "﻿", "x" * 100, "東京"], ["."]]
+    sentences = [["Ada", "", "﻿", "x" * 1000, "東京"], ["."]]
     lattice = tagger(tagger.encoder.inputs(sentences))
     assert lattice.emissions.shape == (2, 5, len(toys.TAGS))
     assert lattice.mask.sum(dim=1).tolist() == [5, 1]
@@ -44,7 +83,7 @@ def test_one_vector_a_word(student):
 
 def test_padding_and_neighbours_change_nothing(student):
     tagger = fresh(student)
-    sentences = toys.sentences(6, 3)[0]
+    sentences = [*toys.sentences(6, 3)[0], ["Oslo"] * 60, ["."]]
     together = tagger(tagger.encoder.inputs(sentences)).emissions
     for row, words in enumerate(sentences):
         alone = tagger(tagger.encoder.inputs([words])).emissions[0]
@@ -72,21 +111,60 @@ def test_dropout_drops_its_share_and_keeps_the_mean(share: float):
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_it_overfits_eight_sentences(student, head: str, tmp_path: Path):
+def test_it_overfits_eight_sentences(student, head: str):
     words, tags = toys.sentences(8, 0)
-    train = toys.split(tmp_path, "train")
-    lessons = Lessons([train], lambda sentences: [*map(len, sentences)])
+    numbers = [torch.tensor([toys.TAGS.index(tag) for tag in sentence]) for sentence in tags]
+    gold = torch.nn.utils.rnn.pad_sequence(numbers, batch_first=True)
     tagger = fresh(student, head).train()
-    chosen = list(range(8))
+    inputs = tagger.encoder.inputs(words)
     optimiser = torch.optim.Adam(tagger.parameters(), lr=0.01)
     for _ in range(60):
-        batch, gold = lessons.batch(chosen)
-        loss = nll(tagger(tagger.encoder.inputs(batch)), gold).mean()
+        loss = nll(tagger(inputs), gold).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert train.words[:8] == words
     assert tagger.tag(words) == tags
+
+
+def step(student, head: str, objective, *, seed: int = 0) -> Tagger:
+    """A student after one step under an objective, taught by a teacher made up of noise."""
+    torch.manual_seed(seed)
+    words, _ = toys.sentences(6, 2)
+    tagger = new_student(student, words, toys.TAGS, "iob2", head).train()
+    teacher = makers.lattice([*map(len, words)], len(toys.TAGS), seed=1, dtype=torch.float32)
+    best = k_best(teacher, 3)
+    targets = Targets(best.paths, best.log_probs, log_marginals(teacher))
+    gold = Gold(viterbi(teacher), torch.ones(len(words), dtype=torch.bool))
+    optimiser = torch.optim.SGD(tagger.parameters(), lr=0.1)
+    loss = objective()(tagger(tagger.encoder.inputs(words)), gold, targets)
+    loss.mean().backward()
+    optimiser.step()
+    return tagger.eval()
+
+
+@pytest.mark.parametrize("objective", get_args(get_args(Objective)[0]))
+@pytest.mark.parametrize("head", HEADS)
+def test_every_objective_teaches_it(student, head: str, objective):
+    before = dict(fresh_weights(student, head))
+    after = step(student, head, objective).state_dict()
+    moved = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
+    assert all(torch.isfinite(weight).all() for weight in after.values())
+    # The head, and something below it.
+    assert {"emit.weight", "emit.bias"} <= moved
+    assert any(name.startswith("encoder.") for name in moved)
+
+
+def fresh_weights(student, head: str) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    words, _ = toys.sentences(6, 2)
+    return new_student(student, words, toys.TAGS, "iob2", head).state_dict()
+
+
+def test_the_same_seed_gives_the_same_bytes(student, tmp_path: Path):
+    for name, seed in {"a": 5, "b": 5, "c": 6}.items():
+        save_student(step(student, "crf", Posterior, seed=seed), student, tmp_path / name)
+    stored = [(tmp_path / name / "weights.safetensors").read_bytes() for name in "abc"]
+    assert stored[0] == stored[1] != stored[2]
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -94,8 +172,9 @@ def test_stored_and_read_again_it_is_the_same(student, head: str, tmp_path: Path
     tagger = fresh(student, head)
     for name in "ab":
         save_student(tagger, student, tmp_path / name)
-    files = sorted(path.name for path in (tmp_path / "a").rglob("*") if path.is_file())
-    assert {"tagger.json", "weights.safetensors"} <= {*files}
+    paths = [path for path in (tmp_path / "a").rglob("*") if path.is_file()]
+    files = sorted(path.relative_to(tmp_path / "a").as_posix() for path in paths)
+    assert {"tagger.json", "weights.safetensors", "reader.json"} <= {*files}
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     again = load_student(tmp_path / "a")
