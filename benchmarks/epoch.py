@@ -9,6 +9,7 @@ all of them again. Printed are medians of the repetitions, in milliseconds.
 """
 
 import argparse
+import inspect
 import json
 import os
 import queue
@@ -36,6 +37,10 @@ PARTS = (
     "order", "examples", "inputs", "encoder", "lattice", "objective", "backward", "optimiser",
     "validation", "rest",
 )  # fmt: skip
+FOLDERS = {
+    name: Path("models" if name == "teachers" else "data") / name
+    for name in ("corpora", "lessons", "targets", "emissions", "teachers")
+}
 TEACHER = {
     "encoder": {"kind": "bilstm", "words": 64, "characters": 32, "hidden": 96, "dropout": 0.3},
     "head": "crf",
@@ -45,7 +50,8 @@ TEACHER = {
 }  # fmt: skip
 
 Epoch = dict[str, float]
-"""Seconds of each part of an epoch; `loss`, nats a sentence; `sentences`, how many."""
+"""Seconds of each part of an epoch; `loss`, nats a sentence; `sentences`, how many; `products`,
+seconds that the products of the LSTM's matrices would take at the rate of one large product."""
 
 
 def main() -> None:
@@ -177,6 +183,8 @@ def _parts(runs: dict[tuple[str, str], list[Epoch]]) -> str:
         cells = [1000 * median(_seconds(epoch, part) for epoch in runs[key][1:]) for key in runs]
         lines.append(f"{part:24}" + "".join(f"{cell:19.1f}" for cell in cells))
     speeds = [median(e["sentences"] / _seconds(e, "epoch") for e in runs[key][1:]) for key in runs]
+    floor = "".join(f"{1000 * runs[key][0].get('products', 0.0):19.1f}" for key in runs)
+    lines.append(f"{'floor of the LSTM':24}{floor}")
     lines.append(f"{'sentences a second':24}" + "".join(f"{speed:19.0f}" for speed in speeds))
     for place, title in ((0, "loss of the first epoch"), (-1, "loss of the last epoch")):
         cells = "".join(f"{runs[key][place]['loss']:19.5f}" for key in runs)
@@ -255,6 +263,9 @@ class Student:
         self._clock, self._epochs, self._go = clock, queue.Queue(), threading.Semaphore(0)
         tagger, self._source, loss, validate, training, kept = arguments
         self._loss = self._count = 0.0
+        weights = sum(p.numel() for p in tagger.encoder.lstm.parameters() if p.dim() == 2)
+        # Each weight meets each word forward, and twice backward: for the word and for itself.
+        self._products = 3 * 2 * weights * sum(self._source.lengths) / _rate()
         tagger.forward = clock.timed("lattice", tagger.forward)
         tagger.encoder.forward = clock.timed("encoder", tagger.encoder.forward)
         tagger.encoder.inputs = clock.timed("inputs", tagger.encoder.inputs)
@@ -288,12 +299,25 @@ class Student:
         self._epochs.get()
         seconds = self._clock.read()
         loss, self._loss, self._count = float(self._loss / self._count), 0.0, 0.0
-        about = {"loss": loss, "sentences": len(self._source.lengths)}
+        about = {"loss": loss, "sentences": len(self._source.lengths), "products": self._products}
         return {part: seconds.get(part, 0.0) for part in PARTS} | about
 
     def _train(self, fit: Callable[..., Any], run: tuple[Any, ...]) -> None:
         fit(*run)
         self._epochs.put(None)
+
+
+def _rate() -> float:
+    """Operations a second of a large product of matrices in float32, on one thread."""
+    import torch
+
+    size, seconds = 1024, []
+    one = torch.rand(size, size)
+    for _ in range(8):
+        begun = time.process_time()
+        torch.mm(one, one)
+        seconds.append(time.process_time() - begun)
+    return 2 * size**3 / min(seconds)
 
 
 def _work() -> None:
@@ -312,8 +336,9 @@ def _work() -> None:
         caught: list[tuple[Any, ...]] = []
         distill.fit = lambda *run, caught=caught: caught.append(run) or []
         read = (recipe, recipe.training(params.distill, 1))
-        folders = [Path("data/corpora"), Path("data/lessons"), Path("data/targets")]
-        distill.run(lambda read=read: read, *folders, Path(f"models/students/{name}/1"))
+        names = [*inspect.signature(distill.run).parameters][1:-1]  # older versions had fewer
+        folders = {name: FOLDERS[name] for name in names}
+        distill.run(lambda read=read: read, out=Path(f"models/students/{name}/1"), **folders)
         students[name] = Student(clock, fit, caught[0])
     torch.Tensor.backward = clock.timed("backward", torch.Tensor.backward)
     training.shuffled = clock.timed("order", training.shuffled)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from adapters.modules import PytorchCrf
+from adapters.modules import PartialCrf, PytorchCrf
 from adapters.ours import Textbook
 from floor import PASSES, Rates
 from problems import Size
@@ -27,6 +27,8 @@ class Mark(NamedTuple):
 FASTER = (
     Mark("NLL", PytorchCrf.distribution, (18, 18), (29, 39)),
     Mark("marginals", Textbook.label(), (29, 29), (55, 55)),
+    # In log space, too, and nearer to what the marks were set by: 0.8 of pytorch-crf's NLL.
+    Mark("marginals", PartialCrf.distribution, (29, 29), (55, 55)),
     Mark("viterbi", PytorchCrf.distribution, (44, 44), (105, 105)),
     Mark("k-best 10", Textbook.label(), (145, 145), (235, 420)),
 )
