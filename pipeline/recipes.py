@@ -7,7 +7,7 @@ from pydantic import Field
 from pipeline.config import settings
 from pipeline.objectives import GoldNLL, Objective
 from pipeline.students import Student
-from pipeline.training import Training
+from pipeline.training import Rate, Training
 from pipeline.transitions import Head
 
 
@@ -22,6 +22,10 @@ class Recipe:
     """Sentences of each corpus's unlabelled text that are learnt from too."""
     epochs: Annotated[int, Field(ge=1)] | None = None
     """Instead of `distill.epochs`; an epoch over transfer text is a longer one."""
+    learning_rate: Rate | None = None
+    """Instead of `distill.learning_rate`: a transformer wants a smaller one than an LSTM."""
+    head_learning_rate: Rate | None = None
+    """Instead of `distill.head_learning_rate`."""
 
     @property
     def taught(self) -> bool:
@@ -34,6 +38,10 @@ class Recipe:
         return 2**31 if self.transfer == "all" else self.transfer
 
     def training(self, shared: Training, seed: int) -> Training:
-        """The shared training settings with this recipe's epochs and a seed of the grid."""
-        own = {**vars(shared), "epochs": self.epochs or shared.epochs, "seed": seed}
-        return Training(**{name: own[name] for name in Training.__dataclass_fields__})
+        """The shared training settings, what this recipe has of its own, a seed of the grid."""
+        own = {
+            name: getattr(self, name) for name in ("epochs", "learning_rate", "head_learning_rate")
+        }
+        own = {name: value for name, value in own.items() if value is not None}
+        settings = {**vars(shared), **own, "seed": seed}
+        return Training(**{name: settings[name] for name in Training.__dataclass_fields__})

@@ -1,6 +1,7 @@
 """Distill: a student learns from what somebody labelled, and from nothing else."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,11 @@ def test_text_that_nobody_labels_cannot_teach(tmp_path: Path, monkeypatch: pytes
     ):
         distilled("all", monkeypatch)
     assert not Path("students").exists()
+
+
+def test_a_recipe_trains_as_all_do_but_for_what_it_says_itself():
+    shared = Training(epochs=7, learning_rate=0.01, head_learning_rate=0.02, batch_words=99)
+    plain = Recipe(student=TINY, objectives=(GoldNLL(),))
+    own = Recipe(student=TINY, objectives=(GoldNLL(),), epochs=2, learning_rate=0.001)
+    assert plain.training(shared, 5) == replace(shared, seed=5)
+    assert own.training(shared, 5) == replace(shared, seed=5, epochs=2, learning_rate=0.001)
