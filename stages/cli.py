@@ -199,6 +199,42 @@ def check(
 
 
 @app.command()
+def predict(
+    model: Annotated[
+        Path, typer.Argument(help="An exported student; or the folder of a student or teacher.")
+    ],
+    paths: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(help="Files; none, or -: standard input."),
+    ] = None,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="text, wrapped, spaced, conll, conllu, jsonl, parquet; without it a file's format "
+            "is guessed, and standard input is text.",
+        ),
+    ] = "",
+    target: Annotated[
+        str, typer.Option("--to", help="jsonl, conll, parquet; without it as --out is named.")
+    ] = "",
+    out: Annotated[
+        Path, typer.Option(help="A file, which appears when it is whole; -: standard output.")
+    ] = Path("-"),
+    k: Annotated[int, typer.Option(help="List the k best tag sequences of each sentence.")] = 0,
+    word: Annotated[str, typer.Option(help="Of words: a column's number, or a key's name.")] = "",
+    batch_words: Annotated[int, typer.Option(help="Padded words (or pieces) a batch.")] = 2048,
+    threads: Annotated[int, typer.Option(help="Threads to compute with.")] = 1,
+) -> None:
+    """Find spans in text, columns, records or tables, with an exported student or any tagger."""
+    from stages import predict as stage
+
+    file = None if out == Path("-") else out
+    wanted = stage.Wanted(source, target, file, word, k, batch_words, threads)
+    stage.run(model, paths or [], wanted)
+
+
+@app.command()
 def apply(
     experiment: Annotated[Path, typer.Argument(help="A YAML file of sections.")],
     params: File = PARAMS,

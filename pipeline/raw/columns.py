@@ -37,9 +37,12 @@ class Conll:
         """The sentences of a UTF-8 file."""
         seen: set[str] = set()
         for block in blocks(numbered_lines(path)):
-            for rows in self._parts(block[self._comments(block, seen) :]):
-                sentence = self._sentence(path, rows)
+            first = self._comments(block, seen)
+            comments = tuple(line for _, line in block[:first])
+            for rows in self._parts(block[first:]):
+                sentence = self._sentence(path, rows, comments)
                 seen.update(filter(None, sentence.tags or ()))
+                comments = ()
                 yield sentence
 
     def cells(self, line: str) -> list[str]:
@@ -71,7 +74,7 @@ class Conll:
         if rows:
             yield rows
 
-    def _sentence(self, path: str, rows: list[Row]) -> Sentence:
+    def _sentence(self, path: str, rows: list[Row], comments: tuple[str, ...]) -> Sentence:
         words, tags = [], []
         for number, line in rows:
             cells = self.cells(line)
@@ -81,7 +84,8 @@ class Conll:
             words.append(cells[place])
             tags.append(self._tag(cells))
         self._check(path, rows, tags)
-        return Sentence(words, None if self.tag is None else tags, path, [n for n, _ in rows])
+        lines = [number for number, _ in rows]
+        return Sentence(words, None if self.tag is None else tags, path, lines, comments)
 
     def _tag(self, cells: list[str]) -> str:
         """The tag in a row, "" where the row ends before it."""
@@ -119,11 +123,10 @@ class ConllU:
                 (n, cells) for n, cells in self._rows(path, rows, columns) if cells["ID"].isdigit()
             ]
             if words:
-                tags = [self._tag(cells) for _, cells in words]
+                tags = None if self.field is None else [self._tag(cells) for _, cells in words]
                 forms = [cells["FORM"] for _, cells in words]
-                yield Sentence(
-                    forms, None if self.field is None else tags, path, [n for n, _ in words]
-                )
+                comments = tuple(line for _, line in block if line.startswith("#"))
+                yield Sentence(forms, tags, path, [n for n, _ in words], comments)
 
     def _rows(
         self, path: str, rows: list[Row], columns: list[str]

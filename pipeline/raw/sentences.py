@@ -1,12 +1,18 @@
 """A sentence as a raw file has it, and how text files are read: UTF-8, by numbered lines."""
 
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from pipeline.errors import InputError
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _UTF8_MARK = b"\xef\xbb\xbf"
+
+STANDARD_INPUT = "standard input"
+"""In the place of a path: what is piped in, which can be read once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +20,15 @@ class Sentence:
     """Words, their tags as the file writes them (None: unlabelled), and where each one stands.
 
     `lines` has one number a word, from 1: lines of text, rows of tables. A word in a labelled
-    sentence whose tag is missing has the tag "", which no scheme allows.
+    sentence whose tag is missing has the tag "", which no scheme allows. `comments` are the lines
+    of comment ahead of it, in formats that have them.
     """
 
     words: list[str]
     tags: list[str] | None
     source: str
     lines: Sequence[int]
+    comments: tuple[str, ...] = ()
 
     def place(self, index: int) -> str:
         """`file:line` of a word."""
@@ -33,13 +41,24 @@ def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
     Only \n ends a line: U+0085, U+2028 and others occur inside words. Raises InputError where the
     file cannot be opened or is not UTF-8.
     """
-    try:
-        file = open(path, "rb")  # noqa: PTH123, SIM115 - closed below; a path may come as a string
-    except OSError as error:
-        raise InputError(f"{path}: expected a file that can be read: {error.strerror}") from None
-    with file:
+    for number, line in whole_lines(path):
+        yield number, line.rstrip("\r\n")
+
+
+def whole_lines(path: str) -> Iterator[tuple[int, str]]:
+    """The same with their ends: together, every character of the file but a first U+FEFF."""
+    with _opened(path) as file:
         for number, raw in enumerate(file, start=1):
             yield number, _decoded(raw, path, number)
+
+
+def _opened(path: str) -> AbstractContextManager[BinaryIO]:
+    if path == STANDARD_INPUT:
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return open(path, "rb")  # noqa: PTH123 - paths come as strings here
+    except OSError as error:
+        raise InputError(f"{path}: expected a file that can be read: {error.strerror}") from None
 
 
 def _decoded(raw: bytes, path: str, number: int) -> str:
@@ -48,7 +67,7 @@ def _decoded(raw: bytes, path: str, number: int) -> str:
     if number == 1:
         raw = raw.removeprefix(_UTF8_MARK)
     try:
-        return raw.rstrip(b"\r\n").decode()
+        return raw.decode()
     except UnicodeDecodeError as error:
         found = f"byte 0x{raw[error.start]:02x} at position {error.start + 1}"
         raise InputError(_not_utf8(path, number, found, "latin1")) from None

@@ -30,11 +30,13 @@ def show_log() -> None:
 
 
 @contextmanager
-def progress(total: int, what: str, unit: str, done: int = 0) -> Iterator[Callable[[int], None]]:
+def progress(
+    total: int | None, what: str, unit: str, done: int = 0
+) -> Iterator[Callable[[int], None]]:
     """Yields a function to call with the number of items done since its last call.
 
     `progress(4000, "scoring en", "sentences")` says `scoring en: 1200/4000 sentences, 310/s`. What
-    an earlier run had `done` counts, but not as speed.
+    an earlier run had `done` counts, but not as speed. Nobody knows the total of a pipe: None.
     """
     if _CONSOLE.is_terminal and _LOGGER.isEnabledFor(logging.INFO):
         columns = (
@@ -47,7 +49,8 @@ def progress(total: int, what: str, unit: str, done: int = 0) -> Iterator[Callab
             task = bar.add_task(what, total=total, completed=done)
             yield lambda items: bar.advance(task, items)
     else:
-        counter = _Counter(f"{total} {unit}", what, done)
+        goal = f" {unit}" if total is None else f"/{total} {unit}"
+        counter = _Counter(goal, what, done)
         yield counter.advance
         counter.say()
 
@@ -83,4 +86,4 @@ class _Counter:
     def say(self) -> None:
         self.said = time.monotonic()
         speed = (self.done - self.before) / max(self.said - self.begun, 1e-9)
-        log(f"{self.what}: {self.done}/{self.goal}, {speed:,.0f}/s")
+        log(f"{self.what}: {self.done}{self.goal}, {speed:,.0f}/s")
