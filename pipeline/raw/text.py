@@ -55,10 +55,19 @@ def _rule() -> re.Pattern[str]:
 
 def _marks() -> str:
     """The inside of a character class: marks, format characters and the modifiers of emoji."""
-    points = [
-        point
-        for point in (*range(0x20000), *range(0xE0001, 0xE01F0))
-        if unicodedata.category(chr(point)) in ("Mn", "Mc", "Me", "Cf")
-        or 0x1F3FB <= point <= 0x1F3FF
-    ]
-    return "".join(map(re.escape, map(chr, points)))
+    # What is left out, blocks of Han, Tangut, Hangul and private use, has none and is most of all.
+    blocks = (
+        (0, 0x3400),
+        (0xA000, 0xAC00),
+        (0xFB00, 0x17000),
+        (0x18D00, 0x20000),
+        (0xE0001, 0xE01F0),
+    )
+    kinds, category = {"Mn", "Mc", "Me", "Cf"}, unicodedata.category
+    points = {n for block in blocks for n in range(*block) if category(chr(n)) in kinds}
+    points |= {*range(0x1F3FB, 0x1F400)}
+    # As ranges, which take a tenth of the time to compile.
+    firsts = sorted(n for n in points if n - 1 not in points)
+    lasts = sorted(n for n in points if n + 1 not in points)
+    pairs = zip(firsts, lasts, strict=True)
+    return "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in pairs)
