@@ -142,6 +142,15 @@ def test_a_kind_that_does_not_exist_lists_those_that_do(project):
     project.refused("distill", "recipes.posterior.objectives.0.kind", "'gold'", "'golden'")
 
 
+def test_a_teacher_of_whom_nothing_can_be_borrowed(project):
+    pieces = {"name": "teacher:fr"}
+    project.edit(lambda s: s["recipes"]["posterior"]["student"].update(pieces=pieces))
+    project.refused("distill", "recipes.posterior.student: teacher: expected one of en, found fr")
+    pieces["name"] = "teacher:en"  # a larger student, which reads no pieces
+    project.edit(lambda s: s["recipes"]["posterior"]["student"].update(pieces=pieces))
+    project.refused("distill", "models/teachers/en/tokenizer.json", "expected", "found none")
+
+
 def test_a_missing_raw_file(project):
     (project.folder / "data/raw/en/dev.conll").unlink()
     project.refused("prepare", "corpora.en.dev: expected the file data/raw/en/dev.conll")
