@@ -142,12 +142,27 @@ def compare(
 
 
 @app.command()
-def speed(corpora: Made, teachers: Made, students: Made, out: Out, params: File = PARAMS) -> None:
-    """Time every teacher and a student of each recipe on this machine."""
+def speed(
+    corpora: Made,
+    teachers: Made,
+    students: Made,
+    evaluations: Made,
+    out: Out,
+    report: Out,
+    frontier: Out,
+    exported: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A folder with exported students, to be timed too."),
+    ] = None,
+    params: File = PARAMS,
+) -> None:
+    """Time teachers, a student of each recipe and exported students on this machine."""
     from stages import speed as stage
 
-    grid = _params(params).grid
-    stage.run(grid.recipes, grid.seeds[0], grid.teachers, corpora, teachers, students, out)
+    chosen = _params(params)
+    lineup = stage.Lineup(chosen.grid.teachers, chosen.grid.recipes, chosen.grid.seeds)
+    read = (corpora, teachers, students, evaluations, exported)
+    stage.run(chosen.speed, lineup, *read, out, report, frontier)
 
 
 @app.command()

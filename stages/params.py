@@ -9,6 +9,7 @@ from pipeline.raw.sources import Corpus, Prepare
 from pipeline.recipes import Recipe
 from pipeline.scoring import Score
 from pipeline.significance import Evaluate
+from pipeline.speed import Speed
 from pipeline.teachers import Teacher
 from pipeline.training import Training
 
@@ -36,6 +37,7 @@ class Params:
     recipes: dict[str, Recipe]
     grid: Grid
     evaluate: Evaluate
+    speed: Speed
 
 
 def read_params(path: Path) -> Params:
@@ -43,6 +45,8 @@ def read_params(path: Path) -> Params:
     params: Params = parse(Params, read_yaml(path), f"{path}: ")
     _refuse_strangers(path, "grid.teachers", params.grid.teachers, params.teachers)
     _refuse_strangers(path, "grid.recipes", params.grid.recipes, params.recipes)
+    if params.speed.over is not None:
+        _refuse_strangers(path, "speed.over", (params.speed.over,), params.grid.teachers)
     for name, corpus in params.corpora.items():
         _refuse_strangers(path, f"corpora.{name}.teachers", corpus.teachers, params.grid.teachers)
         if len(corpus.teachers) > 1:

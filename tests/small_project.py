@@ -43,6 +43,7 @@ def params() -> dict[str, Any]:
         },
         "grid": {"teachers": list(CORPORA), "recipes": ["gold", "posterior"], "seeds": [1]},
         "evaluate": {"samples": 100, "seed": 1},
+        "speed": {"sentences": 8, "seconds": 0.1, "reference": None},
     }
     return json.loads(json.dumps(sections))  # nothing shared between two sections
 

@@ -62,6 +62,21 @@ class Scale:
         return [n * step for n in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
 
+class LogScale(Scale):
+    """The same for values above zero, of which equal ratios lie equally far apart."""
+
+    def __call__(self, value: Number) -> Number:
+        """Where a value lies."""
+        share = math.log(value / self.low) / math.log(self.high / self.low)
+        return round(self.start + share * (self.end - self.start), 1)
+
+    def ticks(self, number: int = 6) -> list[Number]:
+        """Of 1, 2 and 5 times powers of ten those between low and high."""
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        steps = (m * 10.0**power for power in powers for m in (1, 2, 5))
+        return [v for v in steps if self.low * (1 - 1e-9) <= v <= self.high * (1 + 1e-9)]
+
+
 def around(values: Iterable[Number], start: Number, end: Number) -> Scale:
     """A scale that ends at round values, with all of these between them."""
     known = [*values]
@@ -106,6 +121,22 @@ def scatter(series: Sequence[Series], x: str, y: str) -> str:
     parts = [_x_axis(across, _TOP, _HEIGHT - _BOTTOM, x), _y_axis(up, WIDTH - _RIGHT, y)]
     parts.append(f'<line class="mark" {ends}/>')
     parts += [_group(each.colour, _markers(each, across, up, 1.2)) for each in series]
+    return _drawing(_HEIGHT, parts, f"{y} by {x}")
+
+
+def frontier(
+    series: Sequence[Series], best: Sequence[Point], marks: Mapping[str, Number], x: str, y: str
+) -> str:
+    """Points by a logarithmic x, a line through the `best`, dashed lines at named values of x."""
+    points = [point for each in series for point in each.points]
+    values = [*(point[0] for point in points), *marks.values()]
+    across = LogScale(min(values) / 1.5, max(values) * 1.5, _LEFT, WIDTH - _RIGHT)
+    up = around([point[1] for point in points], _HEIGHT - _BOTTOM, _TOP + 16)
+    parts = [_x_axis(across, _TOP + 16, _HEIGHT - _BOTTOM, x), _y_axis(up, WIDTH - _RIGHT, y)]
+    parts += [_mark(name, across(v), _TOP + 16, _HEIGHT - _BOTTOM) for name, v in marks.items()]
+    path = " ".join(f"{across(a)},{up(b)}" for a, b, _ in best)
+    parts.append(f'<polyline class="mark" points="{path}" fill="none"/>')
+    parts += [_group(each.colour, _markers(each, across, up, 1.4)) for each in series]
     return _drawing(_HEIGHT, parts, f"{y} by {x}")
 
 
@@ -200,13 +231,17 @@ def _markers(series: Series, across: Scale, up: Scale, size: Number) -> str:
 
 def _marker(colour: int, x: Number, y: Number, what: str, size: Number) -> str:
     place = f'transform="translate({x},{y}) scale({size})"'
-    shape = _SHAPES[colour % COLOURS]
-    return f'<path class="dot" d="{shape}" {place}><title>{escape(what)}</title></path>'
+    return f'<path class="dot" d="{_shape(colour)}" {place}><title>{escape(what)}</title></path>'
 
 
 def _swatch(colour: int) -> str:
-    shape = f'<path class="dot" d="{_SHAPES[colour % COLOURS]}"/>'
+    shape = f'<path class="dot" d="{_shape(colour)}"/>'
     return f'<svg class="swatch" viewBox="-6 -6 12 12">{_group(colour, shape)}</svg>'
+
+
+def _shape(colour: int) -> str:
+    """Of a second round of colours, each has the next one's marker."""
+    return _SHAPES[(colour + colour // COLOURS) % COLOURS]
 
 
 def _group(colour: int, content: str) -> str:
