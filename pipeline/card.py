@@ -101,7 +101,7 @@ def _origin(story: Story) -> list[str]:
             source.language or "not stated",
             source.license or "not stated",
             source.sentences.get("train", 0),
-            source.sentences.get("transfer", 0) if story.settings["recipe"]["transfer"] else 0,
+            source.sentences.get("transfer", 0),
             (source.teacher if story.taught else None) or "–",
         ]
         for name, source in story.corpora.items()

@@ -17,7 +17,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from pipeline.features import WordVectors
 from pipeline.networks import BiLSTMEncoder
+from pipeline.students import CNNEncoder, WindowEncoder
 from pipeline.tagger import Tagger
 from pipeline.traced import traced_graph
 from pipeline.transformer import TransformerEncoder
@@ -32,6 +34,8 @@ _AXES = {
     "word": ["distinct"],
     "shape": ["distinct"],
     "character": ["distinct", "longest"],
+    "gram": ["distinct", "grams"],
+    "piece": ["distinct", "pieces"],
     "place": ["batch", "words"],
     "lengths": ["batch"],
 }
@@ -43,20 +47,20 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
+        self.weights: dict[str, onnx.TensorProto] = {}
 
     def __call__(self, operator: str, *inputs: str, out: str, **attributes: Any) -> str:
         """Add a node; the name of its one output is its own too."""
         self.nodes.append(helper.make_node(operator, inputs, [out], name=out, **attributes))
         return out
 
-    def weight(self, name: str, values: torch.Tensor | np.ndarray | list[int] | float) -> str:
-        """Add numbers that are known: float32 where they are floats, else int64."""
+    def weight(self, name: str, values: torch.Tensor | np.ndarray | list[int] | float | int) -> str:
+        """Numbers that are known, added where they are new: as float32 or, if whole, int64."""
         if isinstance(values, torch.Tensor):
             values = values.detach().cpu().numpy()
         array = np.asarray(values)
         kind = np.float32 if array.dtype.kind == "f" else np.int64
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array, kind), name))
+        self.weights[name] = numpy_helper.from_array(np.ascontiguousarray(array, kind), name)
         return name
 
     def model(self, inputs: Mapping[str, np.ndarray], tags: int) -> onnx.ModelProto:
@@ -70,7 +74,9 @@ class Graph:
         output = helper.make_tensor_value_info(
             "emissions", TensorProto.FLOAT, ["batch", "words", tags]
         )
-        graph = helper.make_graph(self.nodes, "emissions", given, [output], self.weights)
+        graph = helper.make_graph(
+            self.nodes, "emissions", given, [output], [*self.weights.values()]
+        )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
         model.ir_version, model.producer_name = IR_VERSION, "limbeck"
         onnx.checker.check_model(model, full_check=True)
@@ -92,19 +98,9 @@ def emissions_graph(student: Tagger) -> onnx.ModelProto:
 
 
 def _bilstm(graph: Graph, encoder: BiLSTMEncoder) -> str:
-    """Vectors [batch, words, 2 hidden].
-
-    Features are worked out once for each distinct word, then laid out by `place`, words first,
-    which is how the operator LSTM reads them.
-    """
-    parts = [
-        graph("Gather", graph.weight("word.table", encoder.word.weight), "word", out="known"),
-        graph("Gather", graph.weight("shape.table", encoder.shape.weight), "shape", out="shaped"),
-        _spelled(graph, encoder.character, encoder.spelling),
-    ]
-    distinct = graph("Concat", *parts, out="distinct", axis=1)
+    """Vectors [batch, words, 2 hidden]; the operator LSTM reads and writes words first."""
     place = graph("Transpose", "place", out="place.steps", perm=[1, 0])
-    steps = graph("Gather", distinct, place, out="steps")
+    steps = graph("Gather", _features(graph, encoder), place, out="steps")
     graph("Cast", "lengths", out="lengths.int32", to=TensorProto.INT32)
     graph.weight("joined", [0, 0, -1])
     for layer in range(encoder.lstm.num_layers):
@@ -112,6 +108,96 @@ def _bilstm(graph: Graph, encoder: BiLSTMEncoder) -> str:
         steps = graph("Transpose", states, out=f"lstm{layer}.sides", perm=[0, 2, 1, 3])
         steps = graph("Reshape", steps, "joined", out=f"lstm{layer}.steps")
     return graph("Transpose", steps, out="vectors", perm=[1, 0, 2])
+
+
+def _cnn(graph: Graph, encoder: CNNEncoder) -> str:
+    """Vectors [batch, words, width].
+
+    A layer over three words is a convolution, here over pictures one line high [batch, width, 1,
+    words]: for those ONNX Runtime has kernels twice as fast.
+    """
+    read = graph("Gather", _features(graph, encoder), "place", out="read")
+    rows = graph("Transpose", read, out="read.rows", perm=[0, 2, 1])
+    line = graph.weight("line", [2])
+    lines = graph("Unsqueeze", rows, line, out="read.lines")
+    mask = graph("Unsqueeze", _inside(graph), line, out="inside.lines")
+    lines = _layer(graph, encoder.first, "first", lines, mask, 1, "first")
+    for n, apart in enumerate(encoder.dilations):
+        which = n % len(encoder.layers)
+        added = _layer(graph, encoder.layers[which], f"layer{which}", lines, mask, apart, f"{n}")
+        lines = graph("Add", lines, added, out=f"{n}.sum")
+    rows = graph("Squeeze", lines, line, out="rows")
+    return graph("Transpose", rows, out="vectors", perm=[0, 2, 1])
+
+
+def _layer(
+    graph: Graph, linear: Any, weight: str, lines: str, mask: str, apart: int, name: str
+) -> str:
+    """A linear layer over a word and those so far beside it, and what of it is above zero."""
+    masked = graph("Mul", lines, mask, out=f"{name}.masked")
+    taps = linear.weight.unflatten(1, (3, 1, -1)).permute(0, 3, 2, 1)
+    weights = graph.weight(f"{weight}.weight", taps), graph.weight(f"{weight}.bias", linear.bias)
+    convolved = graph(
+        "Conv", masked, *weights, out=f"{name}.convolved",
+        dilations=[1, apart], pads=[0, apart, 0, apart],
+    )  # fmt: skip
+    return graph("Relu", convolved, out=f"{name}.above")
+
+
+def _window(graph: Graph, encoder: WindowEncoder) -> str:
+    """Vectors [batch, words, width]: features of so many words beside each other."""
+    read = graph("Gather", _features(graph, encoder), "place", out="read")
+    mask = graph("Transpose", _inside(graph), out="inside.words", perm=[0, 2, 1])
+    reach = max(map(abs, encoder.places))
+    pads = graph.weight("pads", [0, reach, 0, 0, reach, 0])
+    padded = graph("Pad", graph("Mul", read, mask, out="masked"), pads, out="padded")
+    graph.weight("axis", [1])
+    beside = []
+    for n in encoder.places:
+        first = graph.weight(f"first{n}", [reach + n])
+        # Counted from the end; the greatest number is the end itself.
+        end = graph.weight(f"end{n}", [n - reach if n < reach else 2**63 - 1])
+        beside.append(graph("Slice", padded, first, end, "axis", out=f"beside{n}"))
+    return graph("Concat", *beside, out="vectors", axis=2)
+
+
+def _inside(graph: Graph) -> str:
+    """[batch, 1, words]: one at words, zero at padding."""
+    shape = graph("Shape", "place", out="place.shape", start=1)
+    words = graph("Squeeze", shape, out="place.words")
+    graph.weight("none", 0)
+    graph.weight("next", 1)
+    places = graph("Range", "none", words, "next", out="place.numbers")
+    lengths = graph("Unsqueeze", "lengths", graph.weight("two", [1, 2]), out="lengths.rows")
+    inside = graph("Less", places, lengths, out="is.inside")
+    return graph("Cast", inside, out="inside", to=TensorProto.FLOAT)
+
+
+def _features(graph: Graph, encoder: WordVectors) -> str:
+    """[distinct, width]: what `WordVectors.features` gives of each distinct word."""
+    tables = {"word": encoder.word, "shape": encoder.shape}
+    parts = [
+        graph("Gather", graph.weight(f"{name}.table", table.weight), name, out=f"{name}.vector")
+        for name, table in tables.items()
+    ]
+    parts.append(_spelled(graph, encoder.character, encoder.spelling))
+    for name, table in (("gram", encoder.gram), ("piece", encoder.piece)):
+        if table is not None:
+            parts.append(_mean(graph, table, name))
+    return graph("Concat", *parts, out="features", axis=1)
+
+
+def _mean(graph: Graph, table: nn.Embedding, name: str) -> str:
+    """The mean over what each word is spelled in, zero where that is nothing; 0 is padding."""
+    counted = torch.ones(table.num_embeddings)
+    counted[0] = 0
+    row = graph.weight(f"{name}.row", [1])
+    vectors = graph("Gather", graph.weight(f"{name}.table", table.weight), name, out=f"{name}.all")
+    total = graph("ReduceSum", vectors, row, out=f"{name}.sum", keepdims=0)
+    ones = graph("Gather", graph.weight(f"{name}.counted", counted), name, out=f"{name}.ones")
+    count = graph("ReduceSum", ones, row, out=f"{name}.count", keepdims=1)
+    count = graph("Max", count, graph.weight(f"{name}.one", 1.0), out=f"{name}.least")
+    return graph("Div", total, count, out=f"{name}.mean")
 
 
 def _spelled(graph: Graph, character: nn.Embedding, convolution: nn.Conv1d) -> str:
@@ -159,4 +245,8 @@ def _reordered(gates: torch.Tensor) -> torch.Tensor:
     return torch.cat([kept, shown, forgotten, cell])
 
 
-_VECTORS: dict[type, Callable[[Graph, Any], str]] = {BiLSTMEncoder: _bilstm}
+_VECTORS: dict[type, Callable[[Graph, Any], str]] = {
+    BiLSTMEncoder: _bilstm,
+    CNNEncoder: _cnn,
+    WindowEncoder: _window,
+}

@@ -1,56 +1,42 @@
-"""An exported student on trial: its tags, from its own files alone, beside those of PyTorch."""
+"""An exported student on trial: its tags, from its own files alone, beside PyTorch's and gold."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
-
-from pipeline.batching import in_order
-from pipeline.chains import Chain, links_of
+from pipeline.corpus import Split
 from pipeline.errors import InputError
-from pipeline.paths import viterbi
-from pipeline.readers import load_reader
-
-_BATCH_WORDS = 2048
-
-
-def answers(folder: Path, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The best tags of each sentence; a sentence has at least one word."""
-    reader, tags = load_reader(folder), json.loads((folder / "model.json").read_text())["tags"]
-    links = links_of(np.load(folder / "transitions.npy", allow_pickle=False))
-    session = onnxruntime.InferenceSession(folder / "emissions.onnx", _one_thread())
-    answered: list[list[str]] = [[] for _ in sentences]
-    for batch in in_order(reader.sizes(sentences), _BATCH_WORDS):
-        arrays = reader([sentences[index] for index in batch])
-        emissions = session.run(["emissions"], arrays)[0]
-        paths = viterbi(Chain(np.asarray(emissions), links, arrays["lengths"]))
-        for index, path in zip(batch, paths.tolist(), strict=True):
-            answered[index] = [tags[tag] for tag in path[: len(sentences[index])]]
-    return answered
+from pipeline.metrics import Counts, count
+from pipeline.predictor import Predictor
+from pipeline.tagger import Tagger
+from pipeline.verdicts import Scores, scores
 
 
-def require_same(
-    found: Mapping[str, Sequence[Sequence[str]]],
-    expected: Mapping[str, Sequence[Sequence[str]]],
-    texts: Mapping[str, Sequence[Sequence[str]]],
-) -> None:
-    """Raise InputError that names the first sentence whose exported tags are not PyTorch's."""
-    for corpus, words in texts.items():
-        for number, sentence in enumerate(words):
-            ours, theirs = found[corpus][number], expected[corpus][number]
-            if ours != theirs:
+def require_same(folder: Path, student: Tagger, splits: Mapping[str, Split]) -> None:
+    """Raise InputError unless both give each sentence of the splits the very same tags.
+
+    It names the first sentence that differs.
+    """
+    exported = Predictor.load(folder)
+    for split in splits.values():
+        pairs = zip(exported.tag(split.words), student.tag(split.words), strict=True)
+        for number, (found, expected) in enumerate(pairs):
+            if found != expected:
                 raise InputError(
-                    f"{corpus}/dev, sentence {number} ({' '.join(sentence)}): expected of the "
-                    f"exported student the tags that PyTorch gives, {' '.join(theirs)}; found "
-                    f"{' '.join(ours)}; nothing was written; is another onnxruntime installed than "
-                    "constraints.txt names?"
+                    f"{split.path}, sentence {number} ({' '.join(split.words[number])}): expected "
+                    f"the exported student to tag as PyTorch does, {' '.join(expected)}; found "
+                    f"{' '.join(found)}; nothing was written; install the versions that "
+                    "constraints.txt names, and report this if they are"
                 )
 
 
-def _one_thread() -> onnxruntime.SessionOptions:
-    # Sums in one order: with several threads, equal runs may differ in last bits.
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return options
+def tried(folder: Path, dev: Mapping[str, Split], test: Mapping[str, Split]) -> Scores:
+    """The scores of an exported student on labelled splits."""
+    exported = Predictor.load(folder)
+    return scores(_counts(exported, dev), _counts(exported, test))
+
+
+def _counts(exported: Predictor, splits: Mapping[str, Split]) -> dict[str, Counts]:
+    return {
+        corpus: count(split.tags or [], exported.tag(split.words), split.scheme)
+        for corpus, split in splits.items()
+    }

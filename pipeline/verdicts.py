@@ -56,6 +56,16 @@ def scores(dev: Mapping[str, Counts], test: Mapping[str, Counts]) -> Scores:
     )
 
 
+def summary(verdict: Verdict) -> str:
+    """A verdict in a line."""
+    mean = sum(verdict.scores.dev.values()) / len(verdict.scores.dev)
+    much = f", more than {MUCH}" if verdict.loses_much else ""
+    return (
+        f"{mean:.2f} F1 on dev, {verdict.loss:.2f} lost against float32{much}; "
+        f"{verdict.size:,} bytes, {verdict.deflated:,} packed"
+    )
+
+
 def write_verdict(folder: Path, verdict: Verdict) -> None:
     """Write `scores.json`."""
     content = {
