@@ -5,7 +5,7 @@ To add a format, write what makes its bytes and name it in `WRITERS`.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias
 
 from pipeline.errors import InputError
 from pipeline.predictor import PredictedSpan, Prediction
@@ -30,7 +30,7 @@ class Writer(Protocol):
 class Lines:
     """Answers that are written as they come, each by itself."""
 
-    def __init__(self, file: BinaryIO, text: Callable[[Answered], str]) -> None:
+    def __init__(self, file: IO[bytes], text: Callable[[Answered], str]) -> None:
         self._file, self._text = file, text
 
     def write(self, answers: Iterable[Answered]) -> None:
@@ -107,7 +107,7 @@ def _shown(probability: float) -> float:
 class Table:
     """The same as rows of a Parquet file: `words` and `tags` as a corpus has them."""
 
-    def __init__(self, file: BinaryIO, tags: Iterable[str], scheme: str) -> None:
+    def __init__(self, file: IO[bytes], tags: Iterable[str], scheme: str) -> None:
         # Imported here: who writes text need not wait for it.
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -159,7 +159,7 @@ class Table:
 _ROW_GROUP = 10_000
 """Sentences."""
 
-WRITERS: Mapping[str, Callable[[BinaryIO, Iterable[str], str], Writer]] = {
+WRITERS: Mapping[str, Callable[[IO[bytes], Iterable[str], str], Writer]] = {
     "jsonl": lambda file, tags, scheme: Lines(file, as_json),
     "conll": lambda file, tags, scheme: Lines(file, as_columns),
     "parquet": Table,

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def _more_waits() -> bool:
 def _output(out: Path | None, target: str, predictor: Predictor) -> Iterator[Writer]:
     """What writes to standard output, or to a file that appears once it is whole."""
 
-    def closing(file: BinaryIO) -> Iterator[Writer]:
+    def closing(file: IO[bytes]) -> Iterator[Writer]:
         writer = WRITERS[target](file, predictor.tags, predictor.scheme)
         yield writer
         writer.close()
