@@ -13,6 +13,7 @@ import typer
 from pipeline.errors import InputError
 from pipeline.running.lifeline import die_with_parent
 from pipeline.running.progress import show_log
+from stages.commands import PARAMS, File, Made, apply, check, params_in, predict, table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,10 +22,7 @@ app = typer.Typer(
     "dvc.yaml holds the command of each.",
 )
 
-Made = Annotated[Path, typer.Option(help="What an earlier stage wrote: a file or a folder.")]
 Out = Annotated[Path, typer.Option(help="What is written: whole, or not at all.")]
-File = Annotated[Path, typer.Option(help="The parameters.")]
-PARAMS = Path("params.yaml")
 
 
 @app.command()
@@ -32,7 +30,7 @@ def prepare(out: Out, lessons: Out, params: File = PARAMS) -> None:
     """Turn raw corpora of any format into tables with one tag set."""
     from stages import prepare as stage
 
-    read = _params(params)
+    read = params_in(params)
     stage.run(read.corpora, read.prepare, out, lessons)
 
 
@@ -47,7 +45,7 @@ def train_teacher(
     """Train one teacher on the corpora that name it."""
     from stages import train_teacher as stage
 
-    stage.run(lambda: _entry(_params(params).teachers, name, "teachers"), corpora, lesson, out)
+    stage.run(lambda: _entry(params_in(params).teachers, name, "teachers"), corpora, lesson, out)
 
 
 @app.command()
@@ -64,7 +62,7 @@ def score(
     """Write a teacher's emissions for every word that it is to label."""
     from stages import score as stage
 
-    stage.run(lambda: _params(params).score, teacher, corpora, lesson, out, batch_words)
+    stage.run(lambda: params_in(params).score, teacher, corpora, lesson, out, batch_words)
 
 
 @app.command()
@@ -72,7 +70,7 @@ def extract(teacher: Made, emissions: Made, out: Out, params: File = PARAMS) -> 
     """Write k best paths and marginals from emissions; no teacher runs."""
     from stages import extract as stage
 
-    stage.run(lambda: _params(params).extract, teacher, emissions, out)
+    stage.run(lambda: params_in(params).extract, teacher, emissions, out)
 
 
 @app.command()
@@ -90,7 +88,7 @@ def distill(
     from stages import distill as stage
 
     def read() -> Any:
-        chosen = _params(params)
+        chosen = params_in(params)
         settings = _entry(chosen.recipes, recipe, "recipes")
         return settings, settings.training(chosen.distill, seed)
 
@@ -127,7 +125,7 @@ def compare(
     from pipeline.config import plain
     from stages import compare as stage
 
-    chosen = _params(params)
+    chosen = params_in(params)
     grid = chosen.grid
     shown = {
         "extract": plain(chosen.extract),
@@ -159,106 +157,14 @@ def speed(
     """Time teachers, a student of each recipe and exported students on this machine."""
     from stages import speed as stage
 
-    chosen = _params(params)
+    chosen = params_in(params)
     lineup = stage.Lineup(chosen.grid.teachers, chosen.grid.recipes, chosen.grid.seeds)
     read = (corpora, teachers, students, evaluations, exported)
     stage.run(chosen.speed, lineup, *read, out, report, frontier)
 
 
-@app.command()
-def table(
-    summary: Made,
-    report: Annotated[Path, typer.Option(help="The page that the last line names.")],
-    speed: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="What stage speed wrote; without it, dashes."),
-    ] = None,
-) -> None:
-    """Print the comparison as a table, and where the report lies."""
-    from stages import table as stage
-
-    stage.run(summary, speed, report)
-
-
-@app.command()
-def check(
-    paths: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Argument(help="Files or folders; none: the corpora of the parameters."),
-    ] = None,
-    kind: Annotated[str, typer.Option(help="conll, conllu, jsonl, parquet, text.")] = "",
-    word: Annotated[str, typer.Option(help="Of words: a column's number, or a key's name.")] = "",
-    tag: Annotated[str, typer.Option(help="Of tags: a column's number or name, or a key.")] = "",
-    key: Annotated[str, typer.Option(help="In CoNLL-U: the key of the tag in its column.")] = "",
-    separator: Annotated[str, typer.Option(help="auto, tab or spaces.")] = "",
-    scheme: Annotated[str, typer.Option(help="iob1, iob2, bioes, bilou, bmes, raw, flat.")] = "",
-    outside: Annotated[str, typer.Option(help="The tag of words in no span.")] = "",
-    json: Annotated[bool, typer.Option("--json", help="One object, for programs.")] = False,
-    params: File = PARAMS,
-) -> None:
-    """Say what corpora hold and what is wrong with them, before anything is trained."""
-    from stages import check as stage
-
-    if not paths:
-        chosen = _params(params)
-        stage.run_parameters(chosen.corpora, chosen.prepare)
-        return
-    told = {"kind": kind, "word": word, "tag": tag, "key": key, "separator": separator}
-    stage.run_files(
-        paths,
-        {name: _number(value) for name, value in told.items() if value},
-        _scheme(scheme) if scheme else None,
-        outside or None,
-        json,
-    )
-
-
-@app.command()
-def predict(
-    model: Annotated[
-        Path, typer.Argument(help="An exported student; or the folder of a student or teacher.")
-    ],
-    paths: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Argument(help="Files; none, or -: standard input."),
-    ] = None,
-    source: Annotated[
-        str,
-        typer.Option(
-            "--from",
-            help="text, wrapped, spaced, conll, conllu, jsonl, parquet; without it a file's format "
-            "is guessed, and standard input is text.",
-        ),
-    ] = "",
-    target: Annotated[
-        str, typer.Option("--to", help="jsonl, conll, parquet; without it as --out is named.")
-    ] = "",
-    out: Annotated[
-        Path, typer.Option(help="A file, which appears when it is whole; -: standard output.")
-    ] = Path("-"),
-    k: Annotated[int, typer.Option(help="List the k best tag sequences of each sentence.")] = 0,
-    word: Annotated[str, typer.Option(help="Of words: a column's number, or a key's name.")] = "",
-    batch_words: Annotated[int, typer.Option(help="Padded words (or pieces) a batch.")] = 2048,
-    threads: Annotated[int, typer.Option(help="Threads to compute with.")] = 1,
-) -> None:
-    """Find spans in text, columns, records or tables, with an exported student or any tagger."""
-    from stages import predict as stage
-
-    file = None if out == Path("-") else out
-    wanted = stage.Wanted(source, target, file, word, k, batch_words, threads)
-    stage.run(model, paths or [], wanted)
-
-
-@app.command()
-def apply(
-    experiment: Annotated[Path, typer.Argument(help="A YAML file of sections.")],
-    params: File = PARAMS,
-) -> None:
-    """Lay an experiment over the parameters, keeping their comments and order."""
-    from stages import apply as stage
-    from stages.params import read_params
-
-    stage.run(experiment, params, read_params)
+for command in (table, check, predict, apply):
+    app.command()(command)
 
 
 def main() -> None:
@@ -282,28 +188,6 @@ def _run_this_copy() -> None:
     here = Path("stages/cli.py")
     if here.is_file() and not here.samefile(__file__):
         os.execv(sys.executable, [sys.executable, "-m", "stages.cli", *sys.argv[1:]])
-
-
-def _params(path: Path) -> Any:
-    from stages.params import read_params
-
-    return read_params(path)
-
-
-def _number(text: str) -> int | str:
-    try:
-        return int(text)
-    except ValueError:
-        return text
-
-
-def _scheme(name: str) -> Any:
-    from pipeline.tags import canonical
-
-    try:
-        return canonical(name)
-    except ValueError as error:
-        raise InputError(f"--scheme: {error}; found {name}") from None
 
 
 def _entry(section: dict[str, Any], name: str, key: str) -> Any:
