@@ -18,14 +18,17 @@ from ruamel.yaml import YAML
 from pipeline.config import parse
 from pipeline.errors import InputError
 from pipeline.overlay import overlaid
+from pipeline.raw.untagged import READERS
 from stages.cli import app
 from stages.params import Params, read_params
 from tests import test_objectives
+from tests.exported import exported
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "data/embedded/README.md"])
 PIPELINE = ROOT / "docs" / "pipeline.md"
 EXTENDING = ROOT / "docs" / "extending.md"
+PREDICT = ROOT / "docs" / "predict.md"
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
 
@@ -332,4 +335,21 @@ def test_the_format_of_the_documentation_reads_and_refuses(examples, tmp_path: P
 
 
 def test_no_block_of_python_goes_untried():
-    assert [name_of(path) for path in DOCS if blocks(path, "python")] == [name_of(EXTENDING)]
+    tried = [name_of(path) for path in (EXTENDING, PREDICT)]
+    assert [name_of(path) for path in DOCS if blocks(path, "python")] == tried
+
+
+def test_the_example_of_predictions_prints_what_it_says(tmp_path, monkeypatch, capsys):
+    exported(tmp_path / "models/exported/posterior_transfer")
+    monkeypatch.chdir(tmp_path)
+    (code,), (said,) = blocks(PREDICT, "python"), blocks(PREDICT, "text")
+    exec(compile(code, name_of(PREDICT), "exec"), {})
+    assert capsys.readouterr().out == said
+
+
+def test_the_options_of_predict_are_documented():
+    shown = re.findall(r"^\| `(--[\w-]+)`", PREDICT.read_text(), re.MULTILINE)
+    known = typer.main.get_command(app).commands["predict"].params  # type: ignore[attr-defined]
+    assert shown == [each.opts[0] for each in known if each.opts[0].startswith("--")]
+    formats = re.findall(r"^\| `(\w+)` \| (?:found|a|some|the) ", PREDICT.read_text(), re.MULTILINE)
+    assert {*READERS} <= {*formats}

@@ -46,6 +46,13 @@ def test_a_log_file_gets_plain_lines(capsys):
 
 
 @pytest.mark.usefixtures("shown")
+def test_nobody_knows_the_total_of_a_pipe(capsys):
+    with progress(None, "predicting", "sentences") as advance:
+        advance(5)
+    assert capsys.readouterr().err.startswith("predicting: 5 sentences, ")
+
+
+@pytest.mark.usefixtures("shown")
 def test_lines_come_now_and_then(capsys, monkeypatch):
     clock = iter(range(0, 1000, 4))  # four seconds from one look to the next
     monkeypatch.setattr("pipeline.running.progress.time.monotonic", lambda: next(clock))
