@@ -69,7 +69,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def _describe(where: str, error: ErrorDetails, data: Any, adapter: TypeAdapter) -> str:
     """One line of one mistake: `params.yaml: recipes.gold.student.width: expected …, found …`."""
-    keys = _keys(error["loc"], data)
+    keys = _keys(error["loc"], data, lacking=error["type"] == "missing")
     place = f"{where}.{keys}".replace(": .", ": ") if keys else where
     match error["type"]:
         case "unexpected_keyword_argument":
@@ -86,19 +86,23 @@ def _describe(where: str, error: ErrorDetails, data: Any, adapter: TypeAdapter) 
         case "union_tag_not_found":
             return f"{place}.kind: expected a value that says which kind, found none"
         case _:
-            message = error["msg"].replace("Input should be", "expected", 1)
+            message = error["msg"].removeprefix("Value error, ")
+            message = message.replace("Input should be", "expected", 1)
             return f"{place}: {message}, found {error['input']!r}"
 
 
-def _keys(location: tuple[int | str, ...], data: Any) -> str:
-    """The dotted key in the data; the names that pydantic adds for branches of a union are left."""
+def _keys(location: tuple[int | str, ...], data: Any, *, lacking: bool) -> str:
+    """The dotted key in the data; the names that pydantic adds for branches of a union are left.
+
+    Of a key that is `lacking`, the last part is no such name, though the data do not have it.
+    """
     keys: list[str] = []
     for index, part in enumerate(location):
         inside = isinstance(data, dict) and part in data
         inside |= isinstance(data, list) and isinstance(part, int)
         if inside:
             data = data[part]  # type: ignore[index]
-        if inside or (index == len(location) - 1 and isinstance(data, dict)):
+        if inside or (lacking and index == len(location) - 1):
             keys.append(str(part))
     return ".".join(keys)
 
@@ -112,7 +116,8 @@ def _allowed(schema: dict[str, Any], location: tuple[int | str, ...]) -> list[st
             here = (
                 {"$ref": mapping[part]}
                 if part in mapping
-                else here.get("properties", {}).get(part)
+                else definitions.get(part)  # a branch that is named after its class
+                or here.get("properties", {}).get(part)
                 or here.get("additionalProperties")
                 or here.get("items")
                 or here

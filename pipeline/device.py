@@ -1,6 +1,7 @@
 """The device and the threads that a stage computes with: found, not asked for."""
 
 import os
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -44,7 +45,10 @@ def moved(beside: Any, device: torch.device) -> Any:
         return beside.to(device, non_blocking=True)
     if isinstance(beside, tuple):
         return tuple(moved(part, device) for part in beside)
-    return type(beside)(**{name: moved(part, device) for name, part in vars(beside).items()})
+    if not is_dataclass(beside):
+        return beside
+    parts = {part.name: moved(getattr(beside, part.name), device) for part in fields(beside)}
+    return type(beside)(**parts)  # type: ignore[misc]
 
 
 def _cores() -> int:

@@ -1,5 +1,7 @@
 """Every objective against its equation over listed paths, and the contract of the whole union."""
 
+import math
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -11,21 +13,15 @@ from torch import Tensor
 from pipeline.config import parse
 from pipeline.decoding import k_best
 from pipeline.errors import InputError
-from pipeline.lattice import Lattice, log_marginals, score
-from pipeline.objectives import (
-    Annealed,
-    Constant,
-    Gold,
-    GoldNLL,
-    Objective,
-    Posterior,
-    Targets,
-    TokenKD,
-    TopK,
-    TopWK,
-    scores,
-    total,
-)
+from pipeline.lattice import Lattice, log_marginals, score, temper
+from pipeline.matching import Correlation, Decoupled, Standardised
+from pipeline.objectives import GoldNLL, Objective, total
+from pipeline.pathwise import FuzzyPaths, FuzzyTags, TopK, TopWK, scores
+from pipeline.schedules import Annealed, Constant
+from pipeline.structural import LocalStructural, PotentialMSE, Structural
+from pipeline.supervision import Drop, Gold, Targets, Teacher, Weigh
+from pipeline.temperature import EntropyBand
+from pipeline.wordwise import EmissionKD, EmissionMSE, Posterior, TokenKD
 from tests import makers, oracle
 
 OBJECTIVES = get_args(get_args(Objective)[0])
@@ -34,8 +30,12 @@ LENGTHS, TAGS = [3, 1, 4], 3
 
 
 def taught_by(teacher: Lattice, k: int = 4) -> Targets:
-    best = k_best(teacher, k)
-    return Targets(best.paths, best.log_probs, log_marginals(teacher))
+    best, parts = k_best(teacher, k), (teacher.transitions, teacher.start, teacher.end)
+    everyone = torch.arange(len(teacher.mask))
+    emissions = torch.where(teacher.mask[:, :, None], teacher.emissions, 0.0)
+    return Targets(
+        best.paths, best.log_probs, log_marginals(teacher), emissions, (Teacher(everyone, *parts),)
+    )
 
 
 def gold_of(lattice: Lattice, *, labelled: bool = True) -> Gold:
@@ -47,6 +47,12 @@ def gold_of(lattice: Lattice, *, labelled: bool = True) -> Gold:
 def pair(seed: int = 0) -> tuple[Lattice, Lattice]:
     """A student and a teacher over the same sentences."""
     return makers.lattice(LENGTHS, TAGS, seed=seed), makers.lattice(LENGTHS, TAGS, seed=seed + 1)
+
+
+def softmax(lattice: Lattice) -> Lattice:
+    """The same emissions, and no scores between tags."""
+    zero = torch.zeros_like(lattice.start)
+    return Lattice(lattice.emissions, zero.expand(len(zero), -1), zero, zero, lattice.mask)
 
 
 def log_p(lattice: Lattice, sentence: int) -> dict[tuple[int, ...], float]:
@@ -97,12 +103,8 @@ def test_posterior_is_the_divergence_of_tempered_marginals(temperature: float):
 
 def test_token_is_posterior_for_a_softmax_student():
     student, teacher = pair()
-    zero = torch.zeros(TAGS, dtype=torch.float64)
-    softmax = Lattice(student.emissions, zero.expand(TAGS, TAGS), zero, zero, student.mask)
-    parts = gold_of(student), taught_by(teacher)
-    torch.testing.assert_close(
-        TokenKD(temperature=2.0)(softmax, *parts), Posterior(temperature=2.0)(softmax, *parts)
-    )
+    parts = softmax(student), gold_of(student), taught_by(teacher)
+    torch.testing.assert_close(TokenKD(temperature=2.0)(*parts), Posterior(temperature=2.0)(*parts))
 
 
 def test_gold_counts_labelled_sentences_only():
@@ -149,16 +151,29 @@ def test_a_sentence_without_a_teacher_costs_nothing(kind):
     assert (loss[[0, 2]] > 0).all()
 
 
-@pytest.mark.parametrize("kind", [Posterior, TokenKD])
+OWN_ZERO = [
+    kind for kind in TAUGHT if kind not in (TopK, TopWK, FuzzyPaths, FuzzyTags, LocalStructural)
+]
+
+
+@pytest.mark.parametrize("kind", OWN_ZERO)
 def test_nothing_is_to_be_learnt_from_oneself(kind):
     """The divergence from the teacher's own beliefs is zero, and so is its gradient."""
     student, _ = pair()
-    if kind is TokenKD:
-        zero = torch.zeros(TAGS, dtype=torch.float64)
-        student = Lattice(student.emissions, zero.expand(TAGS, TAGS), zero, zero, student.mask)
+    student = softmax(student) if kind is TokenKD else student
     leaves = makers.leaves(student)
-    loss = kind(temperature=2.0)(leaves, gold_of(student), taught_by(student))
+    objective = kind() if kind in (EmissionMSE, PotentialMSE) else kind(temperature=2.0)
+    loss = objective(leaves, gold_of(student), taught_by(student))
     torch.testing.assert_close(loss, torch.zeros_like(loss), atol=1e-9, rtol=0)
+    for gradient in makers.gradients(loss.sum(), leaves):
+        torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-7, rtol=0)
+
+
+def test_local_structural_has_no_gradient_at_the_teacher_at_temperature_one():
+    student, _ = pair()
+    leaves = makers.leaves(student)
+    loss = LocalStructural()(leaves, gold_of(student), taught_by(student))
+    torch.testing.assert_close(loss, oracle.entropy(student))
     for gradient in makers.gradients(loss.sum(), leaves):
         torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-7, rtol=0)
 
@@ -198,9 +213,9 @@ def test_what_the_student_forbids_costs_no_infinity(kind):
 @given(st.floats(0, 1), st.floats(0, 3), st.floats(0, 3), st.floats(0.1, 1))
 def test_annealed_weights_stay_between_their_ends(progress, start, end, until):
     weight = Annealed(start=start, end=end, until=until)
-    assert min(start, end) - 1e-9 <= weight.at(progress) <= max(start, end) + 1e-9
-    assert weight.at(0.0) == start
-    assert weight.at(1.0) == pytest.approx(end)
+    assert min(start, end) - 1e-9 <= weight.at(progress, 10) <= max(start, end) + 1e-9
+    assert weight.at(0.0, 10) == start
+    assert weight.at(1.0, 10) == pytest.approx(end)
 
 
 def test_the_sum_is_weighted_by_progress():
@@ -240,3 +255,459 @@ def test_what_both_forbid_costs_nothing_at_any_temperature(temperature: float):
         objective(student, gold_of(student), taught_by(teacher)) for student, teacher in (few, many)
     )
     torch.testing.assert_close(among, alone)
+
+
+# Paths
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 50])
+def test_fuzzy_paths_add_up_the_paths(k):
+    student, teacher = pair()
+
+    def one(sentence: int) -> float:
+        own = oracle.probabilities(student, sentence)
+        best = oracle.best(teacher, sentence)[:k]
+        return -math.log(sum(own[path] for path, _ in best))
+
+    loss = FuzzyPaths()(student, gold_of(student), taught_by(teacher, k))
+    torch.testing.assert_close(loss, oracle.each(student, one), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 50])
+def test_fuzzy_tags_add_up_the_paths_of_tags_that_were_seen(k):
+    student, teacher = pair()
+
+    def one(sentence: int) -> float:
+        seen = [
+            set(tags)
+            for tags in zip(*(p for p, _ in oracle.best(teacher, sentence)[:k]), strict=True)
+        ]
+        own = oracle.probabilities(student, sentence).items()
+        return -math.log(
+            sum(p for path, p in own if all(t in tags for t, tags in zip(path, seen, strict=True)))
+        )
+
+    loss = FuzzyTags()(student, gold_of(student), taught_by(teacher, k))
+    torch.testing.assert_close(loss, oracle.each(student, one), atol=1e-5, rtol=1e-5)
+
+
+@given(st.integers(0, 999), st.integers(1, 12))
+def test_fuzzy_asks_for_less_than_weighted_paths(seed, k):
+    """-log Σ p_s ≤ -Σ w log p_s - H(w), and mixtures of paths make the lattice form less still."""
+    student, teacher = pair(seed)
+    targets = taught_by(teacher, k)
+    weights = torch.softmax(targets.path_log_probs, dim=1)
+    entropy = -(weights * weights.clamp(min=1e-300).log()).sum(dim=1)
+    paths, tags, weighted = (
+        kind()(student, gold_of(student), targets) for kind in (FuzzyPaths, FuzzyTags, TopWK)
+    )
+    assert (paths <= weighted - entropy + 1e-6).all()
+    assert (tags <= paths + 1e-6).all()
+
+
+def test_one_path_is_one_path_to_all():
+    student, teacher = pair()
+    parts = student, gold_of(student), taught_by(teacher, 1)
+    losses = [kind()(*parts) for kind in (TopK, TopWK, FuzzyPaths, FuzzyTags)]
+    for loss in losses[1:]:
+        torch.testing.assert_close(loss, losses[0], atol=1e-6, rtol=1e-6)
+
+
+# Whole lattices
+
+
+def divergence_by_listing(student: Lattice, teacher: Lattice, temperature: float) -> Tensor:
+    """T² Σ_y p_t log(p_t / p_s) over the paths that the student allows."""
+    student, teacher = temper(student, temperature), temper(teacher, temperature)
+
+    def one(sentence: int) -> float:
+        own = oracle.probabilities(student, sentence)
+        theirs = {y: p for y, p in oracle.probabilities(teacher, sentence).items() if y in own}
+        whole = sum(theirs.values())
+        return temperature**2 * sum(
+            p / whole * math.log(p / whole / own[y]) for y, p in theirs.items() if p > 0
+        )
+
+    return oracle.each(student, one)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("forbidden", [0.0, 0.3])
+def test_structural_is_the_divergence_over_all_paths(temperature, forbidden):
+    student = makers.lattice(LENGTHS, TAGS, seed=3, forbidden=forbidden)
+    teacher = makers.lattice(LENGTHS, TAGS, seed=4)
+    for own, theirs in (
+        (student, teacher), (softmax(student), teacher), (student, softmax(teacher))
+    ):  # fmt: skip
+        loss = Structural(temperature=temperature)(own, gold_of(own), taught_by(theirs))
+        torch.testing.assert_close(loss, divergence_by_listing(own, theirs, temperature))
+
+
+def test_structural_and_weighted_paths_agree_over_all_paths():
+    """They differ by the teacher's entropy, which has no gradient."""
+    student, teacher = pair()
+    every = taught_by(teacher, TAGS ** max(LENGTHS))
+    parts = student, gold_of(student), every
+    torch.testing.assert_close(
+        Structural()(*parts) + oracle.entropy(teacher), TopWK()(*parts), atol=1e-6, rtol=1e-6
+    )
+
+
+def gradients_of(objective, student: Lattice, targets: Targets) -> tuple[Tensor, ...]:
+    leaves = makers.leaves(student)
+    return makers.gradients(objective(leaves, gold_of(student), targets).sum(), leaves)
+
+
+def test_structural_teaches_a_softmax_student_the_marginals():
+    """For a student that decides each word alone, both objectives have the same gradient."""
+    student, teacher = pair()
+    emissions = [
+        gradients_of(kind(), softmax(student), taught_by(teacher))[0]
+        for kind in (Structural, LocalStructural, Posterior, TokenKD)
+    ]
+    for other in emissions[1:]:
+        torch.testing.assert_close(other, emissions[0], atol=1e-7, rtol=1e-7)
+
+
+def test_local_and_global_temperature_meet_at_one():
+    student, teacher = pair()
+    both = [
+        gradients_of(kind(), student, taught_by(teacher)) for kind in (Structural, LocalStructural)
+    ]
+    for one, other in zip(*both, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 3.0])
+def test_local_structural_is_the_released_code(temperature):
+    """Tables of pairs at each word, each softened by itself."""
+    student, teacher = pair(5)
+    words, pairs = oracle.marginals(teacher), oracle.pairwise_marginals(teacher)
+    cool = temper(student, temperature)
+    total = oracle.log_partition(cool)
+
+    def softened(shares: Tensor) -> Tensor:
+        return shares ** (1 / temperature) / (shares ** (1 / temperature)).sum()
+
+    def one(sentence: int) -> float:
+        length = LENGTHS[sentence]
+        first, last = words[sentence, 0], words[sentence, length - 1]
+        score = (softened(first) * (cool.start + cool.emissions[sentence, 0])).sum()
+        score += (softened(last) * cool.end).sum()
+        for n in range(length - 1):
+            onward = cool.transitions + cool.emissions[sentence, n + 1]
+            score += (softened(pairs[sentence, n]) * onward).sum()
+        return max(0.0, temperature**2 * float(total[sentence] - score))
+
+    loss = LocalStructural(temperature=temperature)(student, gold_of(student), taught_by(teacher))
+    torch.testing.assert_close(loss, oracle.each(student, one))
+
+
+def potentials(lattice: Lattice, sentence: int, n: int, length: int) -> Tensor:
+    """[from, to] at a word; one row at the first one."""
+    before = lattice.start[None] if n == 0 else lattice.transitions
+    after = lattice.end if n == length - 1 else torch.zeros_like(lattice.end)
+    return before + lattice.emissions[sentence, n] + after
+
+
+@pytest.mark.parametrize("forbidden", [0.0, 0.3])
+def test_squared_differences_of_potentials(forbidden):
+    student = makers.lattice(LENGTHS, TAGS, seed=3, forbidden=forbidden)
+    teacher = makers.lattice(LENGTHS, TAGS, seed=4)
+
+    def one(sentence: int) -> float:
+        found = 0.0
+        for n in range(LENGTHS[sentence]):
+            own, theirs = (
+                potentials(x, sentence, n, LENGTHS[sentence]) for x in (student, teacher)
+            )
+            squares = (own - theirs).square()
+            found += float(squares[torch.isfinite(squares)].mean())
+        return found
+
+    loss = PotentialMSE()(student, gold_of(student), taught_by(teacher))
+    torch.testing.assert_close(loss, oracle.each(student, one))
+
+
+def test_teachers_share_a_batch():
+    """Each sentence learns from its own teacher, as if it were alone."""
+    student, teacher = pair()
+    _, other = pair(7)
+    one, two = taught_by(teacher), taught_by(other)
+    rows = [torch.tensor([0, 2]), torch.tensor([1])]
+    teachers = tuple(
+        replace(of.teachers[0], sentences=some) for of, some in zip((one, two), rows, strict=True)
+    )
+    second = (torch.arange(3) == 1)[:, None, None]
+    emissions = torch.where(second, two.scores(), one.scores())
+    mixed = replace(one, teachers=teachers, emissions=emissions)
+    for objective in (Structural(), LocalStructural(temperature=2.0), PotentialMSE()):
+        loss = objective(student, gold_of(student), mixed)
+        apart = [objective(student, gold_of(student), of) for of in (one, two)]
+        torch.testing.assert_close(loss[rows[0]], apart[0][rows[0]])
+        torch.testing.assert_close(loss[rows[1]], apart[1][rows[1]])
+
+
+# Words
+
+
+def words_of(lattice: Lattice) -> list[tuple[int, int]]:
+    return [(n, w) for n, length in enumerate(LENGTHS) for w in range(length)]
+
+
+def by_word(student: Lattice, teacher: Lattice, value) -> Tensor:
+    """[batch]: the sum of a value of both sides' marginals at each word."""
+    own, theirs = oracle.marginals(student), oracle.marginals(teacher)
+    found = torch.zeros(len(LENGTHS), dtype=torch.float64)
+    for n, w in words_of(student):
+        found[n] += value(theirs[n, w], own[n, w], n, w)
+    return found
+
+
+def kl(wanted: Tensor, believed: Tensor) -> Tensor:
+    return (wanted * (wanted / believed).log()).sum()
+
+
+def softened(shares: Tensor, temperature: float) -> Tensor:
+    return shares ** (1 / temperature) / (shares ** (1 / temperature)).sum()
+
+
+def test_emissions_are_compared_as_softmaxes():
+    student, teacher = pair()
+    temperature = 2.0
+
+    def value(_, __, n, w):
+        rows = [torch.softmax(x.emissions[n, w] / temperature, 0) for x in (teacher, student)]
+        return temperature**2 * kl(*rows)
+
+    loss = EmissionKD(temperature=temperature)(student, gold_of(student), taught_by(teacher))
+    torch.testing.assert_close(loss, by_word(student, teacher, value))
+
+
+def test_emissions_are_compared_as_numbers():
+    student, teacher = pair()
+
+    def value(_, __, n, w):
+        return (student.emissions[n, w] - teacher.emissions[n, w]).square().mean()
+
+    loss = EmissionMSE()(student, gold_of(student), taught_by(teacher))
+    torch.testing.assert_close(loss, by_word(student, teacher, value))
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_decoupled_splits_the_target_from_the_others(labelled):
+    student, teacher = pair()
+    alpha, beta, temperature = 0.5, 3.0, 2.0
+
+    def value(theirs, own, n, w):
+        theirs, own = softened(theirs, temperature), softened(own, temperature)
+        target = 0 if labelled else int(theirs.argmax())
+        rest = [t for t in range(TAGS) if t != target]
+        binary = [torch.stack([x[target], 1 - x[target]]) for x in (theirs, own)]
+        others = [x[rest] / x[rest].sum() for x in (theirs, own)]
+        return temperature**2 * (alpha * kl(*binary) + beta * kl(*others))
+
+    objective = Decoupled(temperature=temperature, target=alpha, others=beta)
+    loss = objective(student, gold_of(student, labelled=labelled), taught_by(teacher))
+    torch.testing.assert_close(loss, by_word(student, teacher, value))
+
+
+def test_correlation_is_pearsons():
+    student, teacher = pair()
+    temperature, beta, gamma = 2.0, 0.5, 2.0
+    own, theirs = oracle.marginals(student), oracle.marginals(teacher)
+
+    def lacking(a: Tensor, b: Tensor) -> float:
+        return 1 - float(torch.corrcoef(torch.stack([a, b]))[0, 1])
+
+    def one(n: int) -> float:
+        rows = range(LENGTHS[n])
+        a, b = (torch.stack([softened(x[n, w], temperature) for w in rows]) for x in (theirs, own))
+        words = sum(lacking(a[w], b[w]) for w in rows)
+        tags = [lacking(a[:, t], b[:, t]) for t in range(TAGS)] if len(rows) > 1 else [0.0]
+        return beta * words + gamma * len(rows) * sum(tags) / len(tags)
+
+    objective = Correlation(temperature=temperature, tags=beta, words=gamma)
+    loss = objective(student, gold_of(student), taught_by(teacher))
+    torch.testing.assert_close(loss, oracle.each(student, one))
+
+
+def test_standardised_sees_neither_scale_nor_place():
+    student, teacher = pair()
+
+    def value(theirs, own, n, w):
+        a, b = (
+            torch.softmax((x.log() - x.log().mean()) / x.log().std() / 2, 0) for x in (theirs, own)
+        )
+        return 4 * kl(a, b)
+
+    loss = Standardised()(student, gold_of(student), taught_by(teacher))
+    torch.testing.assert_close(loss, by_word(student, teacher, value), atol=1e-6, rtol=1e-6)
+    louder = replace(softmax(teacher), emissions=3 * teacher.emissions + 5)
+    loss = Standardised()(louder, gold_of(student), taught_by(softmax(teacher)))
+    torch.testing.assert_close(loss, torch.zeros_like(loss), atol=1e-9, rtol=0)
+
+
+WORDWISE = [TokenKD, EmissionKD, Posterior, Decoupled, Correlation, Standardised, EmissionMSE]
+SEQUENCES = [TopK, TopWK, FuzzyPaths, FuzzyTags, Structural, LocalStructural]
+
+
+@pytest.mark.parametrize("kind", [*WORDWISE, PotentialMSE])
+def test_words_count_by_their_saliency(kind):
+    student, teacher = pair()
+    plain = taught_by(teacher)
+    nothing, double = (
+        replace(plain, saliency=torch.full(student.mask.shape, value, dtype=torch.float64))
+        for value in (0.0, 2.0)
+    )
+    loss, none, twice = (kind()(student, gold_of(student), x) for x in (plain, nothing, double))
+    assert (none == 0).all()
+    torch.testing.assert_close(twice, 2 * loss)
+
+
+# All of them
+
+
+def blank(targets: Targets, kept: tuple[str, ...]) -> Targets:
+    """What a recipe has whose objectives read nothing else."""
+    batch, _, words = targets.paths.shape
+    return replace(
+        targets,
+        paths=targets.paths if "paths" in kept else targets.paths[:, :0],
+        log_marginals=targets.log_marginals
+        if "marginals" in kept
+        else torch.empty(batch, words, 0),
+        emissions=targets.emissions if "emissions" in kept else None,
+        teachers=targets.teachers if "emissions" in kept else (),
+    )
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_an_objective_reads_what_it_says_and_no_more(kind):
+    student, teacher = pair()
+    targets = taught_by(teacher)
+    torch.testing.assert_close(
+        kind()(student, gold_of(student), blank(targets, kind.reads)),
+        kind()(student, gold_of(student), targets),
+    )
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(1, 4), st.integers(0, 999),
+       st.sampled_from([0.1, 10.0, 300.0]), st.sampled_from([0.0, 0.4]))  # fmt: skip
+def test_losses_and_gradients_are_numbers_whatever_is_forbidden(
+    kind, lengths, tags, seed, spread, forbidden
+):
+    student, teacher = (
+        makers.lattice(
+            lengths, tags, seed=n, spread=spread, forbidden=forbidden, dtype=torch.float32
+        )
+        for n in (seed, seed + 1)
+    )
+    leaves = makers.leaves(student)
+    loss = kind()(leaves, gold_of(student), taught_by(teacher, 3))
+    assert torch.isfinite(loss).all()
+    assert (loss > -1e-3 * (1 + spread)).all()
+    for gradient in makers.gradients(loss.sum(), leaves):
+        assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("kind", [k for k in TAUGHT if "temperature" in k.__dataclass_fields__])
+def test_the_factor_keeps_gradients_at_their_size(kind):
+    """From T = 30 to 60 the tempered gradient falls fourfold; times T² it hardly moves."""
+    student, teacher = pair()
+    if kind is LocalStructural:  # tempered beliefs that disagree leave a part that grows with T
+        student = softmax(student)
+        teacher = softmax(teacher)
+    targets = taught_by(teacher)
+    parts = (gradients_of(kind(temperature=t), student, targets) for t in (30.0, 60.0))
+    norms = [torch.cat([each.flatten() for each in part]).norm() for part in parts]
+    assert 0.9 < norms[1] / norms[0] < 1.1
+
+
+# Temperatures and trust
+
+
+@given(st.integers(0, 999), st.sampled_from(["word", "sentence"]), st.floats(0.02, 10.0))
+def test_entropies_come_into_the_band(seed, per, spread):
+    logs = log_marginals(makers.lattice(LENGTHS, TAGS, seed=seed, spread=spread))
+    mask = pair()[0].mask
+    band = EntropyBand(least=0.3, most=0.6, lowest=0.2, highest=20.0, per=per)
+    found = band.of(logs, mask)
+    assert (found >= 0.2 - 1e-9).all()
+    assert (found <= 20 + 1e-9).all()
+    tempered = torch.log_softmax(logs / found[:, :, None], dim=2)
+    shares = -(tempered.exp() * tempered).sum(dim=2) / math.log(TAGS)
+    if per == "sentence":
+        shares = (torch.where(mask, shares, 0.0).sum(1) / mask.sum(1))[:, None]
+    clipped = (found > 19.9) | (found < 0.201)
+    ok = ((shares > 0.299) & (shares < 0.601)) | clipped
+    assert (ok | ~mask[:, : ok.shape[1]]).all()
+
+
+def test_what_lies_in_the_band_keeps_temperature_one():
+    logs = torch.log(torch.tensor([[[0.7, 0.2, 0.1], [0.98, 0.01, 0.01]]]))
+    found = EntropyBand(least=0.4, most=0.9).of(logs, torch.ones(1, 2, dtype=torch.bool))
+    assert found[0, 0] == 1
+    assert found[0, 1] > 1.5
+
+
+@pytest.mark.parametrize("kind", [k for k in TAUGHT if "temperature" in k.__dataclass_fields__])
+def test_a_band_may_stand_for_a_temperature(kind):
+    student, teacher = pair()
+    parts = gold_of(student), taught_by(teacher)
+    one = EntropyBand(least=0.0, most=1.0, per="sentence")
+    torch.testing.assert_close(
+        kind(temperature=one)(student, *parts), kind(temperature=1.0)(student, *parts)
+    )
+    loss = kind(temperature=EntropyBand(least=0.9, most=0.95, per="sentence"))(student, *parts)
+    assert torch.isfinite(loss).all()
+
+
+def test_a_path_has_one_temperature():
+    with pytest.raises(InputError, match=r"temperature: expected `per: sentence`"):
+        parse(Objective, {"kind": "structural", "temperature": {"kind": "entropy"}}, "r")
+    with pytest.raises(
+        InputError, match=r"temperature: expected least up to most, found 0.5 and 0.3"
+    ):
+        parse(Objective, {"kind": "token", "temperature": {"kind": "entropy", "least": 0.5}}, "r")
+    with pytest.raises(InputError, match=r"temperature.leest: unknown key.*highest, kind, least"):
+        parse(Objective, {"kind": "token", "temperature": {"kind": "entropy", "leest": 0.5}}, "r")
+    with pytest.raises(InputError, match=r"temperature: expected a valid number, found 'hot'"):
+        parse(Objective, {"kind": "token", "temperature": "hot"}, "r")
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 7])
+def test_a_weight_may_move_once_an_epoch(epochs):
+    weight = Annealed(every="epoch")
+    steps = 5
+    for epoch in range(epochs):
+        found = {weight.at((epoch + n / steps) / epochs, epochs) for n in range(steps)}
+        assert len(found) == 1
+        assert found.pop() == pytest.approx(1 - epoch / epochs)
+
+
+def test_an_unsure_teacher_counts_less_or_not_at_all():
+    student, teacher = pair()
+    targets = taught_by(teacher, 2)
+    best, coverage = targets.path_log_probs[:, 0].exp(), targets.path_log_probs.exp().sum(1)
+    torch.testing.assert_close(Weigh(of="best")(targets), best)
+    torch.testing.assert_close(Weigh(least=0.5)(targets), (coverage / 0.5).clamp(max=1))
+    between = float(coverage.sort().values[:2].mean())
+    assert Drop(least=between)(targets).sum() == 2
+    both = (GoldNLL(), TopK())
+    parts = student, gold_of(student), targets
+    loss = total(both, 0.0, *parts, trust=Weigh())
+    torch.testing.assert_close(loss, GoldNLL()(*parts) + coverage * TopK()(*parts))
+    targets.path_log_probs[1] = -torch.inf
+    assert Weigh()(targets)[1] == 0
+
+
+def test_two_grains_add_up():
+    """What Zhou et al. 2021 weigh, and Posterior with Top-WK of Wang et al. 2020."""
+    student, teacher = pair()
+    parts = student, gold_of(student), taught_by(teacher)
+    for kinds in ((TopWK, FuzzyPaths), (TopWK, FuzzyTags), (Posterior, TopWK)):
+        both = tuple(kind(weight=Constant(value=0.5)) for kind in kinds)
+        expected = sum(0.5 * kind()(*parts) for kind in kinds)
+        torch.testing.assert_close(total(both, 0.0, *parts), expected)
