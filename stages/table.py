@@ -31,7 +31,7 @@ _HEADS = (
 _NOTE = """\
 F1: strict, on test, mean over corpora, ± standard deviation over seeds. Kept: student / teacher.
 Gap closed: (student - baseline) / (teacher - baseline). p: of the difference from the baseline.
-As fast: as the first teacher, on this machine."""
+As fast: as the first teacher, in batches, on one thread of this machine."""
 
 Figures = Mapping[str, Any]
 
@@ -56,6 +56,10 @@ def _table(figures: Figures, fast: Figures) -> Table:
     table.add_section()
     for row in _recipes(figures["recipes"], fast):
         table.add_row(*row)
+    table.add_section()
+    for kind, role in {"exported": "exported", "references": "untrained"}.items():
+        for name, tagger in fast.get(kind, {}).items():
+            table.add_row(f"{name} ({role})", *_cells(tagger, tagger))
     return table
 
 
@@ -68,7 +72,7 @@ def _recipes(recipes: Figures, fast: Figures) -> Iterator[tuple[str, ...]]:
 def _cells(figures: Figures, fast: Figures) -> tuple[str, ...]:
     per_second, speedup = fast.get("sentences_per_second"), fast.get("speedup")
     return (
-        plus_minus(figures["f1"], figures.get("f1_std")),
+        plus_minus(figures.get("f1"), figures.get("f1_std")),
         share(figures.get("retention")),
         share(figures.get("gap_closed")),
         probability(figures.get("p_value")),

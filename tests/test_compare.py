@@ -283,11 +283,16 @@ def test_the_table_names_everyone_and_fits(tmp_path, capsys):
     run(root)
     measured = {"sentences_per_second": 1234.5, "speedup": 17.25}
     speed = root / "speed.json"
-    speed.write_text(json.dumps({"recipes": {"top_wk": measured}, "teachers": {}}))
+    exported = {**measured, "f1": 71.25, "parameters": 5, "bytes": 4321}
+    reference = {**measured, "parameters": 10**8, "bytes": 4 * 10**8}
+    groups = {"exported": {"small": exported}, "references": {"bert-base": reference}}
+    speed.write_text(json.dumps({"recipes": {"top_wk": measured}, "teachers": {}, **groups}))
     table.run(root / OUTS[0], speed, root / OUTS[2])
     said = capsys.readouterr().out
     for word in ("en (teacher)", "gold (baseline)", "top_wk", "posterior", "1,234", "17.2"):
         assert word in said
+    assert re.search(r"small \(exported\) +71\.25 .* 4\.32 kB", said)
+    assert re.search(r"bert-base \(untrained\) +– .* 100 M +400 MB", said)
     lines = said.splitlines()
     assert max(map(len, (line for line in lines if "report" not in line))) <= 100
     assert str(root / OUTS[2]) in lines[-1]
