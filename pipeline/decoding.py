@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.kernels import compiled, gpu, paths
+from pipeline.kernels import compiled, gpu, paths, plain_paths
 from pipeline.lattice import Lattice, exact_log_partition
 
 
@@ -31,29 +31,6 @@ class KBest(NamedTuple):
     log_probs: Float[Tensor, "batch k"]
 
 
-class Beginnings(NamedTuple):
-    """Of the best beginning that ends in (word, tag): its scores, and its tag before that.
-
-    `arrival` leaves out the emission of the word itself, `best` does not. Any value at padding.
-    """
-
-    arrival: Float[Tensor, "batch words tags"]
-    best: Float[Tensor, "batch words tags"]
-    previous: Int[Tensor, "batch words tags"]
-
-
-class Candidates(NamedTuple):
-    """Paths in wait, best first: as path `parent`, but `tag` at `word`, and before that the best.
-
-    `regret` is how far the score lies under that of the best path; inf where there is none.
-    """
-
-    regret: Float[Tensor, "batch some"]
-    parent: Int[Tensor, "batch some"]
-    word: Int[Tensor, "batch some"]
-    tag: Int[Tensor, "batch some"]
-
-
 @torch.no_grad()
 def viterbi(lattice: Lattice) -> Int[Tensor, "batch words"]:
     """The best path, 0 at padding; of equal ones, that with the lowest tags, last word first."""
@@ -62,7 +39,7 @@ def viterbi(lattice: Lattice) -> Int[Tensor, "batch words"]:
     if gpu.takes(lattice.emissions):
         chain = (lattice.emissions, lattice.transitions, lattice.start, lattice.end)
         return gpu.viterbi(*chain, lattice.lengths)
-    return _accept(lattice.double(), 1)[0][:, 0]
+    return plain_paths.k_best(plain_chain(lattice), 1)[0][:, 0]
 
 
 @torch.no_grad()
@@ -94,100 +71,7 @@ def _compiled(lattice: Lattice, k: int) -> tuple[Tensor, paths.Paths]:
     return torch.from_numpy(found.tags).view(batch, k, words).long(), found
 
 
-def _accept(lattice: Lattice, k: int) -> tuple[Tensor, Tensor]:
-    """Paths [batch, k, words] and regrets [batch, k], inf where there is no path."""
-    begun = _beginnings(lattice)
-    waiting = _endings(lattice, begun, k)
-    batch, words = lattice.mask.shape
-    paths = torch.zeros(batch, k, words, dtype=torch.int64, device=lattice.mask.device)
-    regrets = torch.full((batch, k), torch.inf, dtype=torch.float64, device=lattice.mask.device)
-    for rank in range(k):
-        chosen, waiting = _first(waiting), Candidates(*(column[:, 1:] for column in waiting))
-        if not (chosen.regret < torch.inf).any():
-            break
-        parent = paths.gather(1, chosen.parent[:, :, None].expand(-1, -1, words))[:, 0]
-        paths[:, rank] = _read(begun, parent, chosen)
-        regrets[:, rank] = chosen.regret[:, 0]
-        leaving = _departures(lattice, begun, paths[:, rank], chosen, k - rank - 1)
-        leaving = leaving._replace(parent=torch.full_like(leaving.parent, rank))
-        waiting = _merged(waiting, leaving, k - rank - 1)
-    return paths, regrets
-
-
-def _beginnings(lattice: Lattice) -> Beginnings:
-    """The forward pass."""
-    words = lattice.emissions.unbind(dim=1)
-    arrival, previous = [lattice.start.expand(words[0].shape)], [torch.zeros_like(words[0]).long()]
-    best = [lattice.start + words[0]]
-    for word in words[1:]:
-        arrived, before = (best[-1][:, :, None] + lattice.transitions).max(dim=1)
-        arrival.append(arrived)
-        previous.append(before)
-        best.append(arrived + word)
-    return Beginnings(*(torch.stack(parts, dim=1) for parts in (arrival, best, previous)))
-
-
-def _endings(lattice: Lattice, begun: Beginnings, k: int) -> Candidates:
-    """The best path for each tag of the last word."""
-    last = lattice.lengths[:, None] - 1
-    finals = begun.best.gather(1, last[:, :, None].expand_as(begun.best[:, :1]))[:, 0] + lattice.end
-    regret = _regrets(finals.amax(dim=1, keepdim=True) - finals)
-    places = _smallest(regret, k)
-    return Candidates(regret.gather(1, places), places * 0, last.expand_as(places), places)
-
-
-def _departures(
-    lattice: Lattice, begun: Beginnings, path: Tensor, chosen: Candidates, k: int
-) -> Candidates:
-    """The k best paths that leave this one before the word at which it left its own parent."""
-    onward = path[:, 1:, None]
-    stayed = begun.arrival[:, 1:].gather(2, onward)
-    left = begun.best[:, :-1] + lattice.transitions.T[onward[:, :, 0]]
-    words, tags = (torch.arange(size, device=path.device) for size in left.shape[1:])
-    possible = (words < chosen.word)[:, :, None] & (tags != path[:, :-1, None])
-    regret = chosen.regret[:, :, None] + torch.where(possible, stayed - left, torch.inf)
-    regret = _regrets(regret.flatten(1))
-    places = _smallest(regret, k)
-    word, tag = places // len(tags), places % len(tags)
-    return Candidates(regret.gather(1, places), torch.zeros_like(places), word, tag)
-
-
-def _merged(waiting: Candidates, leaving: Candidates, k: int) -> Candidates:
-    """The k best of both, those that waited first among equals."""
-    both = [torch.cat(columns, dim=1) for columns in zip(waiting, leaving, strict=True)]
-    places = both[0].argsort(dim=1, stable=True)[:, :k]
-    return Candidates(*(column.gather(1, places) for column in both))
-
-
-def _first(waiting: Candidates) -> Candidates:
-    """The best of them alone."""
-    return Candidates(*(column[:, :1] for column in waiting))
-
-
-def _read(begun: Beginnings, parent: Tensor, chosen: Candidates) -> Int[Tensor, "batch words"]:
-    """Copy the parent, put the tag at the word, and follow the best beginning from there."""
-    path = parent.scatter(1, chosen.word, chosen.tag)
-    for n in range(path.shape[1] - 2, -1, -1):
-        before = begun.previous[:, n + 1].gather(1, path[:, n + 1, None])
-        path[:, n, None] = torch.where(n < chosen.word, before, path[:, n, None])
-    return path
-
-
-def _regrets(differences: Tensor) -> Tensor:
-    """inf where both sides of the difference were forbidden."""
-    return differences.nan_to_num(nan=torch.inf, posinf=torch.inf)
-
-
-def _smallest(values: Float[Tensor, "batch some"], k: int) -> Int[Tensor, "batch k"]:
-    """Places of the k smallest, in order; of equal values those further to the left.
-
-    `topk` alone leaves open which of equal values it takes, and a stable sort is slow.
-    """
-    k = min(k, values.shape[1])
-    if k == 0:
-        return torch.empty(len(values), 0, dtype=torch.int64, device=values.device)
-    worst = values.topk(k, dim=1, largest=False, sorted=False).values.amax(dim=1, keepdim=True)
-    below, tied = values < worst, values == worst
-    taken = below | (tied & (tied.cumsum(dim=1) <= k - below.sum(dim=1, keepdim=True)))
-    places = taken.nonzero()[:, 1].view(-1, k)
-    return places.gather(1, values.gather(1, places).argsort(dim=1, stable=True))
+def plain_chain(lattice: Lattice) -> plain_paths.Chain:
+    """A lattice as the plain decoder reads it."""
+    of = lattice.double()
+    return plain_paths.Chain(of.emissions, of.transitions, of.start, of.end, of.lengths)

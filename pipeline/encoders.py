@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 from safetensors import SafetensorError
 
-from pipeline.config import parse, plain, settings
+from pipeline.config import parse, settings
+from pipeline.description import read_description, read_weights
+from pipeline.emitter import Emitter
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
 from pipeline.pieces import Pooling
 from pipeline.places import file_of, located
-from pipeline.tagger import Tagger
 from pipeline.transformer import TransformerEncoder
-from pipeline.transitions import read_description
 
 
 @settings
@@ -115,17 +115,15 @@ class Configured(OverPieces):
 Encoder: TypeAlias = Annotated[Pretrained | Configured | BiLSTM, Field(discriminator="kind")]
 
 
-def save_teacher(teacher: Tagger, encoder: Encoder, folder: Path) -> None:
-    """Write a teacher so that `load_teacher` reads it."""
-    teacher.save(folder, plain(encoder))
-
-
-def load_teacher(folder: Path) -> Tagger:
-    """The teacher in a folder; InputError where a file is missing or damaged."""
-    description = read_description(folder)
-    encoder = parse(Encoder, description.encoder, f"{folder / 'tagger.json'}: encoder")
-    tagger = Tagger(encoder.load(folder), description.tags, description.scheme, description.head)
-    return tagger.load_weights(folder)
+def load_emitter(folder: Path) -> Emitter:
+    """The teacher in a folder without its transitions; InputError where a file is damaged."""
+    about = read_description(folder)
+    encoder = parse(Encoder, about.encoder, f"{folder / 'tagger.json'}: encoder")
+    emitter = Emitter(encoder.load(folder), about.tags)
+    stored = read_weights(folder).items()
+    own = {name: tensor for name, tensor in stored if not name.startswith("transitions.")}
+    emitter.load_state_dict(own)
+    return emitter.eval()
 
 
 def fresh(config: Any) -> Any:

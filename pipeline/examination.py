@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.corpus import Split, read_split
+from pipeline.description import read_description, read_weights
 from pipeline.errors import InputError
 from pipeline.evaluation import Evaluation, Examined
 from pipeline.metrics import Tags, count, f1
 from pipeline.running.progress import log
 from pipeline.tags import Scheme
-from pipeline.transitions import read_description, read_weights
 
 
 def examine(

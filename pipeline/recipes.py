@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.config import settings
+from pipeline.description import Head
 from pipeline.objectives import GoldNLL, Objective
 from pipeline.students import Student
 from pipeline.training import Rate, Training
-from pipeline.transitions import Head
 
 
 @settings

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pipeline.encoders import load_teacher
+from pipeline.description import read_description
 from pipeline.errors import InputError
 from pipeline.tagger import Tagger
+from pipeline.teachers import load_teacher
 from pipeline.transformer import TransformerEncoder
-from pipeline.transitions import read_description
 
 
 def bert_base(teacher: Path) -> Tagger:

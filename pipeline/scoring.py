@@ -15,10 +15,10 @@ from torch import Tensor
 from pipeline.batching import in_order
 from pipeline.config import settings
 from pipeline.emissions import Emissions, refuse_non_numbers, write_emissions
+from pipeline.emitter import Emitter, Sentences
 from pipeline.parts import PART, part_name
 from pipeline.running.artifacts import writing
 from pipeline.running.background import in_background
-from pipeline.tagger import Sentences, Tagger
 
 
 @settings
@@ -30,7 +30,7 @@ class Score:
 
 
 def score_split(
-    teacher: Tagger,
+    teacher: Emitter,
     sentences: Sentences,
     sentence_ids: Sequence[int],
     folder: Path,
@@ -64,7 +64,7 @@ def _write(path: Path, rows: Emissions, tags: Sequence[str]) -> None:
 
 
 def emissions(
-    teacher: Tagger, parts: Iterable[Sentences], batch_words: int
+    teacher: Emitter, parts: Iterable[Sentences], batch_words: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Offsets [sentences + 1] and emissions [words, tags] float32 of each part, in their order.
 
@@ -109,7 +109,7 @@ class _Part:
 
 
 def _forward(
-    teacher: Tagger, sentences: Sentences, batch: list[int]
+    teacher: Emitter, sentences: Sentences, batch: list[int]
 ) -> Iterator[tuple[list[int], "_Copy"]]:
     """A batch and its padded emissions; out of memory halves it."""
     inputs = teacher.encoder.inputs([sentences[index] for index in batch])

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.config import parse, plain, settings
+from pipeline.description import Head, read_description, read_weights
 from pipeline.encoders import OverPieces, fresh, require_layers
 from pipeline.errors import InputError
 from pipeline.features import Inputs, Width, WordFeatures, WordVectors
@@ -22,7 +23,6 @@ from pipeline.places import located, teacher_in
 from pipeline.tagger import Tagger
 from pipeline.tags import Scheme
 from pipeline.transformer import TransformerEncoder
-from pipeline.transitions import Head, read_description, read_weights
 from pipeline.words import WordReader
 
 

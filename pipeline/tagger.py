@@ -3,71 +3,31 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any
 
 import torch
-from jaxtyping import Float
 from safetensors.torch import save_file
-from torch import Tensor, nn
 
 from pipeline.batching import in_order
 from pipeline.decoding import viterbi
+from pipeline.description import Head, read_weights
+from pipeline.emitter import Emitter, Encoder, Inputs, Sentences
 from pipeline.lattice import Lattice
 from pipeline.tags import Scheme
-from pipeline.transitions import Head, Transitions, read_weights
-
-Inputs: TypeAlias = dict[str, Tensor]
-Sentences: TypeAlias = Sequence[Sequence[str]]
+from pipeline.transitions import Transitions
 
 
-@runtime_checkable
-class Encoder(Protocol):
-    """One vector a word; a `torch.nn.Module` that also turns words into its own inputs."""
-
-    width: int
-
-    def inputs(self, sentences: Sentences) -> Inputs:
-        """Tensors of a batch, on the CPU; `lengths` [batch] counts words."""
-        ...
-
-    def __call__(self, inputs: Inputs) -> Float[Tensor, "batch words width"]:
-        """Vectors of words; rows past a sentence's length are zero."""
-        ...
-
-    def sizes(self, sentences: Sentences) -> list[int]:
-        """What each takes of a batch's budget: words, or pieces where pieces are read."""
-        ...
-
-    def windowed(self, sentences: Sentences) -> int:
-        """How many sentences are too long to be read at once and are read in windows."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write what is not a weight: vocabulary, tokenizer, configuration."""
-        ...
-
-
-class Tagger(nn.Module):
-    """Words to a lattice. The head always computes in float32, whatever the encoder computes in."""
+class Tagger(Emitter):
+    """Words to a lattice."""
 
     def __init__(self, encoder: Encoder, tags: Sequence[str], scheme: Scheme, head: Head) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.tags, self.scheme, self.head = tuple(tags), scheme, head
-        self.emit = nn.Linear(encoder.width, len(tags))
+        super().__init__(encoder, tags)
+        self.scheme, self.head = scheme, head
         self.transitions = Transitions(tags, scheme, head)
 
     def forward(self, inputs: Inputs) -> Lattice:
         """The lattice of a batch of `encoder.inputs`."""
         return self.transitions.lattice(self.emissions(inputs), inputs["lengths"])
-
-    def emissions(self, inputs: Inputs) -> Float[Tensor, "batch words tags"]:
-        """Emissions of a batch alone, unchecked; any value at padding."""
-        device = self.emit.weight.device
-        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()}
-        vectors = self.encoder(moved)
-        with torch.autocast(device.type, enabled=False):
-            return self.emit(vectors.float())
 
     @torch.inference_mode()
     def tag(self, sentences: Sentences, batch_words: int = 2048) -> list[list[str]]:
@@ -81,11 +41,6 @@ class Tagger(nn.Module):
             for index, path in zip(batch, paths, strict=True):
                 tagged[index] = [self.tags[tag] for tag in path[: len(sentences[index])]]
         return tagged
-
-    @property
-    def weights(self) -> int:
-        """How many numbers are learnt or stored as weights."""
-        return sum(parameter.numel() for parameter in self.parameters())
 
     def save(self, folder: Path, encoder: dict[str, Any]) -> None:
         """Write weights, `tagger.json` and the encoder's own files; `encoder`: its settings."""

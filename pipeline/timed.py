@@ -38,7 +38,7 @@ class Exported:
 
 
 def _teacher(folder: Path) -> Timed:
-    from pipeline.encoders import load_teacher
+    from pipeline.teachers import load_teacher
 
     return InTorch(load_teacher(folder))
 

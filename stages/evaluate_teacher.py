@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from pipeline.corpus import Split, split_path
+from pipeline.description import read_description
 from pipeline.emissions import read_emissions
 from pipeline.errors import InputError
 from pipeline.evaluation import write_examined
@@ -15,7 +16,7 @@ from pipeline.extraction import best_paths
 from pipeline.running.artifacts import made_by
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
-from pipeline.transitions import Transitions, read_description, read_transitions
+from pipeline.transitions import Transitions, read_transitions
 
 
 def run(teacher: Path, emissions: Path, corpora: Path, lesson: Path, out: Path) -> None:

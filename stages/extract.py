@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from pipeline.description import read_description
 from pipeline.device import found_threads
 from pipeline.emissions import read_emissions_part
 from pipeline.extraction import Extract, extract
@@ -16,7 +17,7 @@ from pipeline.running.closure import closure
 from pipeline.running.progress import log, progress
 from pipeline.tags import require_tags
 from pipeline.targets import Dropped, dropped_in, write_targets
-from pipeline.transitions import Transitions, read_description, read_transitions
+from pipeline.transitions import Transitions, read_transitions
 
 PARTS_AT_ONCE = 8
 """At most: each takes the memory of a row group or two, and more would only wait for the disk."""

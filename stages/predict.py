@@ -21,8 +21,8 @@ from pipeline.errors import InputError
 from pipeline.predictor import Predictor, is_exported
 from pipeline.raw.sentences import STANDARD_INPUT
 from pipeline.raw.untagged import READERS, Untagged, guessed
-from pipeline.running.artifacts import writing
-from pipeline.running.progress import progress
+from pipeline.running.artifacts import space_for, writing
+from pipeline.running.progress import log, progress
 from pipeline.words import Arrays
 
 _BATCHES_AHEAD = 8
@@ -94,7 +94,9 @@ def _sentences(paths: Sequence[str], wanted: Wanted) -> Iterator[Untagged]:
         if Path(path).is_dir():
             raise InputError(f"{path}: expected a file to tag, found a folder; name its files")
     read: Callable[[str, str], Iterator[Untagged]] = READERS.get(wanted.source, guessed)
-    names = (STANDARD_INPUT if path == "-" else path for path in paths)
+    names = [STANDARD_INPUT if path == "-" else path for path in paths]
+    if STANDARD_INPUT in names and sys.stdin is not None and sys.stdin.isatty():
+        log("reading from the terminal; Ctrl-D ends it")
     return chain.from_iterable(read(name, wanted.word) for name in names)
 
 
@@ -108,10 +110,10 @@ def _in_torch(folder: Path, threads: int) -> Predictor:
     """A student or teacher as training left it."""
     import torch
 
+    from pipeline.description import read_description
     from pipeline.device import found_device
-    from pipeline.encoders import load_teacher
     from pipeline.students import load_student
-    from pipeline.transitions import read_description
+    from pipeline.teachers import load_teacher
 
     torch.set_num_threads(threads)
     about = read_description(folder)
@@ -169,10 +171,16 @@ def _output(out: Path | None, target: str, predictor: Predictor) -> Iterator[Wri
         writer.close()
 
     if out is None:
-        yield from closing(sys.stdout.buffer)
-    else:
+        with space_for(Path("standard output")):
+            yield from closing(sys.stdout.buffer)
+        return
+    try:
         with writing(out) as partial, partial.open("wb") as file:
             yield from closing(file)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise InputError(
+            f"--out: expected a place that may be written to, found {error}; name another"
+        ) from None
 
 
 def _shown(out: Path | None) -> AbstractContextManager[Callable[[int], None]]:

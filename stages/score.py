@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.corpus import SPLITS, read_split, split_path
 from pipeline.device import found_device
-from pipeline.encoders import load_teacher
+from pipeline.encoders import load_emitter
 from pipeline.running.artifacts import made_by
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
@@ -47,7 +47,7 @@ def run(
 def _score(
     settings: Score, folder: Path, paths: list[Path], bench: Bench, batch_words: int
 ) -> None:
-    teacher = load_teacher(folder).to(found_device())
+    teacher = load_emitter(folder).to(found_device())
     parts = bench.kept / "parts"
     long = 0
     for path in paths:

@@ -8,14 +8,13 @@ import torch
 
 from pipeline.corpus import Split, read_split, split_path
 from pipeline.device import found_device
-from pipeline.encoders import save_teacher
 from pipeline.errors import InputError
 from pipeline.lessons import Lessons, development_f1, gold_nll
 from pipeline.running.artifacts import made_by
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
 from pipeline.running.progress import log
-from pipeline.teachers import Teacher, new_teacher
+from pipeline.teachers import Teacher, new_teacher, save_teacher
 from pipeline.training import fit, write_curve
 
 

@@ -7,14 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.encoders import Encoder, Pretrained, save_teacher
+from pipeline.encoders import Encoder, Pretrained
 from pipeline.errors import InputError
 from pipeline.features import ReducedPieces
 from pipeline.networks import BiLSTM
 from pipeline.reduction import principal, reduced
 from pipeline.students import Student, Transformer, Window, new_student
 from pipeline.tagger import Tagger
-from pipeline.teachers import Teacher, new_teacher
+from pipeline.teachers import Teacher, new_teacher, save_teacher
 from pipeline.training import Training
 from tests import toys
 from tests.test_transformer import PIECES, encoder

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from pipeline.config import parse
-from pipeline.encoders import Configured, Encoder, Pretrained, load_teacher, save_teacher
+from pipeline.encoders import Configured, Encoder, Pretrained
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
 from pipeline.places import located
-from pipeline.teachers import Teacher, new_teacher
+from pipeline.teachers import Teacher, load_teacher, new_teacher, save_teacher
 from pipeline.training import Training
 from tests import toys
 from tests.test_transformer import encoder

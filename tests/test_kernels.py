@@ -19,6 +19,7 @@ from pipeline.kernels import (
     gradients,
     log_space,
     paths,
+    plain_paths,
     sums,
     sweeps,
     threads,
@@ -80,7 +81,7 @@ def test_paths_are_those_of_the_plain_decoder_even_among_ties(of, k):
 
 
 def agree_with_the_plain_decoder(of: Lattice, k: int) -> None:
-    expected, regrets = decoding._accept(of.double(), k)
+    expected, regrets = plain_paths.k_best(decoding.plain_chain(of), k)
     found, (_, costs, best) = decoding._compiled(of, k)
     assert torch.equal(torch.from_numpy(costs), regrets)
     expected = torch.where((regrets < torch.inf)[:, :, None] & of.mask[:, None], expected, 0)

@@ -16,7 +16,7 @@ from toys import TAGS, sentences, write_corpus
 
 from pipeline.clocked import Clocked
 from pipeline.config import parse
-from pipeline.encoders import Pretrained, save_teacher
+from pipeline.encoders import Pretrained
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
 from pipeline.references import bert_base
@@ -25,6 +25,7 @@ from pipeline.speed import BATCH, WAYS, Speed, Timing, Way, figures, measure, sp
 from pipeline.stopwatch import peak_memory
 from pipeline.students import new_student, save_student
 from pipeline.tagger import Tagger
+from pipeline.teachers import save_teacher
 from stages import speed
 from stages.params import read_params
 from tests.test_transformer import encoder
