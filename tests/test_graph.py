@@ -55,6 +55,10 @@ def test_teachers_do_not_see_students(stage: str):
     assert not hidden & {*code_of(stage)}
 
 
+def test_a_pass_of_a_teacher_does_not_see_what_sums_over_paths():
+    assert not {"pipeline/lattice.py", "pipeline/decoding.py"} & {*code_of("score")}
+
+
 def modules() -> list[Path]:
     return sorted([*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "stages").rglob("*.py")])
 
