@@ -229,6 +229,23 @@ def test_what_the_user_can_mend_is_one_message(model, tmp_path, options, message
     refused(limbeck(model, *options, cwd=tmp_path), message)
 
 
+def test_what_cannot_be_written_is_told(model, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(
+        limbeck(model, "--out", tmp_path / "file" / "out", given="Ada"), "--out: expected a place"
+    )
+    if Path("/dev/full").exists():
+        command = f"echo Ada | {sys.executable} -m stages.cli predict {model} > /dev/full"
+        ran = subprocess.run(command, shell=True, capture_output=True, env=environment(), cwd=ROOT)
+        refused(ran, "standard output: the disk is full")
+
+
+def test_input_that_is_closed_is_told(model):
+    command = f"{sys.executable} -m stages.cli predict {model} <&-"
+    ran = subprocess.run(command, shell=True, capture_output=True, env=environment(), cwd=ROOT)
+    refused(ran, "standard input: expected something to read, found it closed")
+
+
 def test_a_model_that_is_none_is_named(tmp_path):
     refused(limbeck(tmp_path / "none"), "none: expected a folder that `limbeck export` wrote")
 

@@ -54,6 +54,8 @@ def whole_lines(path: str) -> Iterator[tuple[int, str]]:
 
 def _opened(path: str) -> AbstractContextManager[BinaryIO]:
     if path == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise InputError(f"{path}: expected something to read, found it closed; name a file")
         return nullcontext(sys.stdin.buffer)
     try:
         return open(path, "rb")  # noqa: PTH123 - paths come as strings here
