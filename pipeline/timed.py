@@ -23,14 +23,15 @@ class Exported:
     """An exported student: ONNX Runtime, and decoding without PyTorch."""
 
     def __init__(self, folder: Path) -> None:
-        self.parameters, self._folder = None, folder
-        self.threads(1)
+        self.parameters, self._folder, self._threads = None, folder, 0
 
     def threads(self, number: int) -> None:
-        """Threads are chosen where a session begins: so a new one begins."""
+        """Threads are chosen where a session begins: for another number, a new one begins."""
         from pipeline.predictor import Predictor
 
-        self._predictor = Predictor.load(self._folder, threads=number)
+        if number != self._threads:
+            self._predictor = Predictor.load(self._folder, threads=number)
+            self._threads = number
 
     def tag(self, sentences: Sequence[Sequence[str]]) -> object:
         """The best tags alone, as taggers in PyTorch give them."""

@@ -18,6 +18,8 @@ from pipeline.clocked import Clocked
 from pipeline.config import parse
 from pipeline.encoders import Pretrained
 from pipeline.errors import InputError
+from pipeline.export import seal, write_student
+from pipeline.graphs import emissions_graph
 from pipeline.networks import BiLSTM
 from pipeline.references import bert_base
 from pipeline.reporting.frontier import Mark, page, points, undominated
@@ -221,9 +223,20 @@ def test_the_points_are_what_the_page_draws():
 # The stage
 
 
-def store(folder, evaluation):
+def student() -> Tagger:
     torch.manual_seed(0)
-    save_student(new_student(TINY, sentences(30, 0)[0], TAGS, "iob2", "crf"), TINY, folder)
+    return new_student(TINY, sentences(30, 0)[0], TAGS, "iob2", "crf")
+
+
+def export(folder):
+    write_student(folder, student(), emissions_graph(student()), "gold", "float32")
+    scores = {"f1": {"en": 40.0, "sv": 50.0}, "bytes": 500, "parameters": 11}
+    (folder / "scores.json").write_text(json.dumps(scores))
+    seal(folder)
+
+
+def store(folder, evaluation):
+    save_student(student(), TINY, folder)
     told = {"parameters": 11, "bytes": 1000, "corpora": {"en": {"f1": 50.0}, "sv": {"f1": 61.0}}}
     evaluation.mkdir(parents=True)
     (evaluation / "evaluation.json").write_text(json.dumps(told))
@@ -235,7 +248,7 @@ def run(folder, out):
         Speed(sentences=4, seconds=0.01),
         speed.Lineup(["en"], ["gold"], [3, 1]),
         **{name: folder / name for name in names},
-        exported=None,
+        exported=folder / "exported",
         out=out / "speed.json",
         report=out / "speed.html",
         frontier=out / "frontier.csv",
@@ -248,6 +261,7 @@ def test_the_stage_times_whom_the_grid_names(tmp_path):
     store(tmp_path / "teachers" / "en", tmp_path / "evaluations" / "teachers" / "en")
     store(tmp_path / "students" / "gold" / "3", tmp_path / "evaluations/students/gold/3")
     store(tmp_path / "students" / "gold" / "1", tmp_path / "evaluations/students/gold/1")
+    export(tmp_path / "exported" / "gold" / "float32")
     run(tmp_path, tmp_path)
     found = json.loads((tmp_path / "speed.json").read_text())
     assert found["over"] == "en"
@@ -255,7 +269,10 @@ def test_the_stage_times_whom_the_grid_names(tmp_path):
     gold = found["recipes"]["gold"]
     assert (gold["bytes"], gold["f1"], gold["corpora"]["sv"]["f1"]) == (1000, 55.5, 61.0)
     assert found["teachers"]["en"]["speedup"] == found["teachers"]["en"]["compression"] == 1
-    assert gold["peak_memory_bytes"] > 2**20
+    small = found["exported"]["gold/float32"]
+    assert (small["bytes"], small["f1"], small["compression"]) == (500, 45.0, 2.0)
+    # PyTorch is not loaded.
+    assert 2**20 < small["peak_memory_bytes"] < gold["peak_memory_bytes"] / 2
     assert "gold (student)" in (tmp_path / "speed.html").read_text()
     assert "gold (student)" in (tmp_path / "frontier.csv").read_text()
 
@@ -278,6 +295,6 @@ def test_a_reference_reads_as_a_teacher_does(tmp_path, monkeypatch):
     tagger, like = bert_base(tmp_path), len(network.tokenizer)
     assert config.vocab_size == 30522 > like
     assert [len(tags) for tags in tagger.tag([["the", "London"], ["."]])] == [2, 1]
-    save_student(new_student(TINY, sentences(9, 0)[0], TAGS, "iob2", "crf"), TINY, tmp_path / "s")
+    save_student(student(), TINY, tmp_path / "s")
     with pytest.raises(InputError, match=r"set speed\.reference to null"):
         bert_base(tmp_path / "s")
