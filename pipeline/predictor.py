@@ -29,6 +29,7 @@ Emissions: TypeAlias = Callable[[Arrays], np.ndarray]
 """From what a reader gives to emissions [batch, words, tags]; any value at padding."""
 
 _AGAIN = "export the student again"
+_NOT_READ = {"README.md", "scores.json"}
 
 
 class PredictedSpan(NamedTuple):
@@ -201,7 +202,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
 def _require_whole(folder: Path) -> None:
     """InputError where a file that prediction reads is not what SHA256SUMS says.
 
-    The model card may be edited, and what lies in folders is for others.
+    Model card and scores may be edited, and what lies in folders is for others.
     """
     sums = folder / "SHA256SUMS"
     try:
@@ -209,7 +210,7 @@ def _require_whole(folder: Path) -> None:
         wanted = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
     except (OSError, ValueError) as error:
         raise InputError(f"{sums}: expected checksums, found {error}; {_AGAIN}") from None
-    needed = [name for name in wanted if "/" not in name and name != "README.md"]
+    needed = [name for name in wanted if "/" not in name and name not in _NOT_READ]
     for name in sorted({"emissions.onnx", "transitions.npy", *needed}):
         path = folder / name
         if not path.is_file():
