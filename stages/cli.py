@@ -13,7 +13,7 @@ import typer
 from pipeline.errors import InputError
 from pipeline.running.lifeline import die_with_parent
 from pipeline.running.progress import show_log
-from stages.commands import PARAMS, File, Made, apply, check, params_in, predict, table
+from stages.commands import PARAMS, Figures, File, Made, apply, check, params_in, predict, table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -137,6 +137,44 @@ def compare(
     stage.run(
         lineup, chosen.evaluate, shown, corpora, students, evaluations, metrics, plots, report
     )
+
+
+@app.command()
+def compress(
+    recipe: Annotated[str, typer.Argument(help="A key of section recipes.")],
+    variant: Annotated[str, typer.Argument(help="A key of section variants.")],
+    student: Made,
+    corpora: Made,
+    teachers: Annotated[Path, typer.Option(help="Evaluations of teachers.")],
+    out: Out,
+    params: File = PARAMS,
+) -> None:
+    """Write a student that runs without PyTorch, in one variant, and measure what that loses."""
+    from stages import compress as stage
+
+    def read() -> stage.Told:
+        chosen = params_in(params)
+        return stage.told(
+            chosen,
+            _entry(chosen.recipes, recipe, "recipes"),
+            _entry(chosen.variants, variant, "variants"),
+        )
+
+    stage.run(read, variant, student, corpora, teachers, out)
+
+
+@app.command()
+def export(
+    recipe: Annotated[str, typer.Argument(help="A key of section recipes.")],
+    variant: Annotated[Path, typer.Option(help="The folder that stage compress wrote.")],
+    out: Out,
+    speed: Figures = None,
+    params: File = PARAMS,
+) -> None:
+    """Publish the variant of a student that is to be used, unless it loses too much."""
+    from stages import export as stage
+
+    stage.run(recipe, variant, params_in(params).export.max_loss, speed, out)
 
 
 @app.command()

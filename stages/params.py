@@ -1,7 +1,11 @@
 """params.yaml as one typed value: every section is checked before any stage starts to work."""
 
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
+
+from pipeline.compression import Variant
 from pipeline.config import parse, read_yaml, settings
 from pipeline.errors import InputError
 from pipeline.extraction import Extract
@@ -25,6 +29,21 @@ class Grid:
 
 
 @settings
+class Export:
+    """Which students are made to stand alone, and how; of each the one with the first seed."""
+
+    recipes: tuple[str, ...]
+    variants: tuple[str, ...]
+    """Those that are made and measured."""
+    variant: str
+    """That which is published; one of them."""
+    max_loss: Annotated[float, Field(ge=0)] = 0.3
+    """Points of F1 on dev that it may lose against float32, mean over corpora."""
+    license: str | None = None
+    """Of the student, for its model card, as SPDX has it."""
+
+
+@settings
 class Params:
     """All of params.yaml; what does not change results (device, workers) is not in it."""
 
@@ -37,6 +56,8 @@ class Params:
     recipes: dict[str, Recipe]
     grid: Grid
     evaluate: Evaluate
+    variants: dict[str, Variant]
+    export: Export
     speed: Speed
 
 
@@ -45,6 +66,9 @@ def read_params(path: Path) -> Params:
     params: Params = parse(Params, read_yaml(path), f"{path}: ")
     _refuse_strangers(path, "grid.teachers", params.grid.teachers, params.teachers)
     _refuse_strangers(path, "grid.recipes", params.grid.recipes, params.recipes)
+    _refuse_strangers(path, "export.recipes", params.export.recipes, params.grid.recipes)
+    _refuse_strangers(path, "export.variants", params.export.variants, params.variants)
+    _refuse_strangers(path, "export.variant", (params.export.variant,), params.export.variants)
     if params.speed.over is not None:
         _refuse_strangers(path, "speed.over", (params.speed.over,), params.grid.teachers)
     for name, corpus in params.corpora.items():
@@ -74,11 +98,12 @@ def _refuse_strangers(path: Path, key: str, names: tuple[str, ...], known: objec
 
 
 def _refuse_empty(path: Path, params: Params) -> None:
-    for key in ("teachers", "recipes", "seeds"):
-        values = getattr(params.grid, key)
+    keys = [("grid", key) for key in ("teachers", "recipes", "seeds")]
+    for section, key in (*keys, ("export", "recipes"), ("export", "variants")):
+        values = getattr(getattr(params, section), key)
         if not values or len(set(values)) < len(values):
             raise InputError(
-                f"{path}: grid.{key}: expected one or more, each once, found {list(values)}"
+                f"{path}: {section}.{key}: expected one or more, each once, found {list(values)}"
             )
 
 

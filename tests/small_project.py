@@ -43,6 +43,14 @@ def params() -> dict[str, Any]:
         },
         "grid": {"teachers": list(CORPORA), "recipes": ["gold", "posterior"], "seeds": [1]},
         "evaluate": {"samples": 100, "seed": 1},
+        "variants": {"float32": {"kind": "float32"}, "int8": {"kind": "int8"}},
+        "export": {
+            "recipes": ["posterior"],
+            "variants": ["float32", "int8"],
+            "variant": "int8",
+            "max_loss": 100.0,
+            "license": None,
+        },
         "speed": {"sentences": 8, "seconds": 0.1, "reference": None},
     }
     return json.loads(json.dumps(sections))  # nothing shared between two sections

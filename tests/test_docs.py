@@ -18,7 +18,9 @@ from ruamel.yaml import YAML
 from pipeline.config import parse
 from pipeline.errors import InputError
 from pipeline.overlay import overlaid
+from pipeline.predictor import Predictor
 from pipeline.raw.untagged import READERS
+from pipeline.readers import load_reader
 from stages.cli import app
 from stages.params import Params, read_params
 from tests import test_objectives
@@ -28,6 +30,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "data/embedded/README.md"])
 PIPELINE = ROOT / "docs" / "pipeline.md"
 EXTENDING = ROOT / "docs" / "extending.md"
+EXPORT = ROOT / "docs" / "export.md"
 PREDICT = ROOT / "docs" / "predict.md"
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
@@ -94,7 +97,9 @@ def test_the_tree_of_modules_is_that_of_the_files():
 
 def shown(text: str) -> str:
     """A path or command of dvc.yaml as readers see it: `${item.teacher}` is `<teacher>`."""
-    text = text.replace("${prepare.raw}", "prepare.raw")
+    text = text.replace("${prepare.raw}", "prepare.raw").replace(
+        "${grid.seeds[0]}", "<grid.seeds[0]>"
+    )
     return re.sub(r"\$\{(?:item\.)?([\w.]+)\}", lambda m: f"<{m[1]}>", " ".join(text.split()))
 
 
@@ -334,8 +339,17 @@ def test_the_format_of_the_documentation_reads_and_refuses(examples, tmp_path: P
         list(examples["Joined"]().read(str(path)))
 
 
+def test_the_code_that_does_without_limbeck_finds_what_a_predictor_finds(tmp_path: Path):
+    (code,), names = blocks(EXPORT, "python"), {}
+    exec(compile(code, name_of(EXPORT), "exec"), names)
+    folder = exported(tmp_path / "student")
+    for words in (["Ada", "lives", "in", "New", "York"], ["London"], ["nowhere", "Hopper"]):
+        found = names["tag"](folder, load_reader(folder)([words]))
+        assert found == Predictor.load(folder).tag([words])[0]
+
+
 def test_no_block_of_python_goes_untried():
-    tried = [name_of(path) for path in (EXTENDING, PREDICT)]
+    tried = [name_of(path) for path in (EXPORT, EXTENDING, PREDICT)]
     assert [name_of(path) for path in DOCS if blocks(path, "python")] == tried
 
 

@@ -22,8 +22,10 @@ TEACHERS, SCORES, EXTRACTS, TESTED = (
 DISTILLS, EVALUATES = (
     {f"{stage}@{recipe}-1" for recipe in ("gold", "posterior")} for stage in ("distill", "evaluate")
 )
-LAST = {"compare", "speed"}
-STUDENTS = DISTILLS | EVALUATES | LAST
+COMPRESSES = {f"compress@posterior-{variant}" for variant in ("float32", "int8")}
+EXPORTS = {"export@posterior"}
+LAST = {"compare", "speed"} | EXPORTS
+STUDENTS = DISTILLS | EVALUATES | COMPRESSES | LAST
 ALL = {"prepare"} | TEACHERS | SCORES | EXTRACTS | TESTED | STUDENTS
 
 
@@ -142,11 +144,11 @@ OF_EN = {f"{stage}@en" for stage in ("train_teacher", "score", "extract", "evalu
     [
         (k, EXTRACTS | {"compare"}, EXTRACTS | STUDENTS),
         (hidden, {"distill@gold-1", "compare"}, OF_GOLD),
-        (weight, {"distill@posterior-1", "compare"}, OF_POSTERIOR),
-        (temperature, {"distill@posterior-1", "compare"}, OF_POSTERIOR),
-        (teacher, {"train_teacher@en"}, OF_EN | STUDENTS),
+        (weight, {"distill@posterior-1", "compare"} | COMPRESSES, OF_POSTERIOR | COMPRESSES),
+        (temperature, {"distill@posterior-1", "compare"} | COMPRESSES, OF_POSTERIOR | COMPRESSES),
+        (teacher, {"train_teacher@en"} | COMPRESSES, OF_EN | STUDENTS),
         (samples, {"compare"}, {"compare"}),
-        (seed, SECOND | LAST, SECOND | LAST),
+        (seed, SECOND | LAST - EXPORTS, SECOND | LAST),
     ],
 )
 def test_a_parameter_reruns_what_reads_it_and_what_follows(project, edit, changed, rerun):
@@ -158,13 +160,13 @@ def test_a_parameter_reruns_what_reads_it_and_what_follows(project, edit, change
 @pytest.mark.parametrize(
     ("file", "changed", "rerun"),
     [
-        ("pipeline/students.py", DISTILLS | EVALUATES | {"speed"}, STUDENTS),
+        ("pipeline/students.py", STUDENTS - EXPORTS - {"compare"}, STUDENTS),
         ("pipeline/objectives.py", DISTILLS, STUDENTS),
         ("pipeline/reporting/report.py", {"compare"}, {"compare"}),
         ("pipeline/extraction.py", EXTRACTS | TESTED, EXTRACTS | TESTED | STUDENTS),
         (
             "pipeline/networks.py",
-            ALL - {"prepare", "compare"} - EXTRACTS - TESTED,
+            ALL - {"prepare", "compare"} - EXTRACTS - TESTED - EXPORTS,
             ALL - {"prepare"},
         ),
         ("pipeline/running/bench.py", set(), set()),
@@ -211,7 +213,7 @@ def test_a_corpus_that_changes_is_a_matter_of_its_own_teacher(project):
     assert project.rerun() == ALL
     project.repro("prepare")
     own = {"train_teacher@sv", "score@sv", "evaluate_teacher@sv"}
-    assert project.changed() == own | STUDENTS
+    assert project.changed() == own | STUDENTS - EXPORTS
     assert project.rerun() == own | {"extract@sv"} | STUDENTS
 
     raw.write_text(before)

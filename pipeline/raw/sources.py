@@ -45,6 +45,8 @@ class Corpus:
     outside: str | None = None  # the tag of words in no span
     teachers: tuple[str, ...] = ()  # who learns from this corpus and labels it
     max_transfer: Annotated[int, Field(ge=1)] | None = None  # sentences, evenly spaced
+    language: str | None = None  # for model cards, as ISO 639-1 has it
+    license: str | None = None  # for model cards, as SPDX has it
 
 
 @settings
