@@ -6,8 +6,9 @@ from pydantic import Field
 
 from pipeline.config import settings
 from pipeline.description import Head
-from pipeline.objectives import GoldNLL, Objective
+from pipeline.objectives import Objective
 from pipeline.students import Student
+from pipeline.supervision import Reading, Trust
 from pipeline.training import Rate, Training
 
 
@@ -26,11 +27,18 @@ class Recipe:
     """Instead of `distill.learning_rate`: a transformer wants a smaller one than an LSTM."""
     head_learning_rate: Rate | None = None
     """Instead of `distill.head_learning_rate`."""
+    confidence: Trust | None = None
+    """How much a sentence's teacher counts by how sure it is, in every objective that reads it."""
+
+    @property
+    def reads(self) -> frozenset[Reading]:
+        """What of the teacher's the objectives read."""
+        return frozenset(reading for each in self.objectives for reading in each.reads)
 
     @property
     def taught(self) -> bool:
         """Whether any objective reads what a teacher says."""
-        return any(not isinstance(objective, GoldNLL) for objective in self.objectives)
+        return bool(self.reads)
 
     @property
     def limit(self) -> int:

@@ -80,6 +80,15 @@ class Targets:
             yield rows, Lattice(self.scores()[rows], *parts, mask[rows])
 
 
+def nobody(sentences: int, words: int) -> Targets:
+    """The targets of sentences that no teacher labelled."""
+    return Targets(
+        torch.empty(sentences, 0, words, dtype=torch.int64),
+        torch.full((sentences, 1), -torch.inf),
+        torch.empty(sentences, words, 0),
+    )
+
+
 Confident: TypeAlias = Literal["coverage", "best"]
 """By what a teacher's confidence is measured: see `confidence`."""
 

@@ -79,6 +79,7 @@ def distill(
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")],
     corpora: Made,
     lessons: Made,
+    emissions: Made,
     targets: Made,
     teachers: Made,
     out: Out,
@@ -92,7 +93,7 @@ def distill(
         settings = _entry(chosen.recipes, recipe, "recipes")
         return settings, settings.training(chosen.distill, seed)
 
-    stage.run(read, corpora, lessons, targets, teachers, out)
+    stage.run(read, corpora, lessons, emissions, targets, teachers, out)
 
 
 @app.command("evaluate_teacher")

@@ -1,7 +1,8 @@
 """distill: one recipe and one seed, from corpora and targets to a student."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -9,75 +10,98 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.corpus import Split, read_split, split_path
+from pipeline.assembly import Lesson, write_examples
+from pipeline.corpus import read_split, split_path
+from pipeline.description import read_description
 from pipeline.device import found_device
+from pipeline.emissions import read_emissions
 from pipeline.errors import InputError
-from pipeline.examples import Examples, write_examples
+from pipeline.examples import Examples
 from pipeline.lattice import Lattice
 from pipeline.lessons import development_f1
-from pipeline.objectives import Gold, Targets, total
-from pipeline.parts import read_tags
+from pipeline.objectives import Objective, total
+from pipeline.parts import metadata_of, parts_of, read_tags
 from pipeline.recipes import Recipe
 from pipeline.running.artifacts import made_by
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
 from pipeline.running.progress import log
 from pipeline.students import new_student, save_student
+from pipeline.supervision import Gold, Targets
 from pipeline.tags import require_tags
-from pipeline.targets import TargetRows, read_targets
+from pipeline.targets import read_targets
 from pipeline.training import Training, fit, write_curve
+from pipeline.transitions import read_transitions
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Folders of what all teachers say: emissions, targets, and the teachers themselves."""
+
+    emissions: Path
+    targets: Path
+    teachers: Path
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A split that is learnt from, and the teacher that labels it, if any."""
+
+    path: Path
+    teacher: str | None
+
+    def below(self, folder: Path) -> Path:
+        """Where the answers to this split lie among those of all teachers."""
+        return folder / str(self.teacher) / self.path.parent.name / self.path.stem
 
 
 def run(
     read: Callable[[], tuple[Recipe, Training]],
     corpora: Path,
     lessons: Path,
+    emissions: Path,
     targets: Path,
-    trained: Path,
+    teachers: Path,
     out: Path,
 ) -> None:
     """Train the student of one recipe on all corpora and publish it at `out`.
 
     `read` gives the recipe and how to train; `lessons` says which teacher labels which corpus;
-    `trained` holds the teachers, of which a student may begin with a part.
+    `emissions` and `targets` hold what teachers say, `teachers` the teachers themselves.
     Raises InputError where an input lacks or there is nothing to learn from.
     """
     recipe, _ = read()
-    teachers = _teachers(made_by("prepare", corpora), made_by("prepare", lessons))
-    taught = {
-        path: folder
-        for corpus, teacher in teachers.items()
+    labelled = _labelled(made_by("prepare", corpora), made_by("prepare", lessons))
+    sources = [
+        _Source(path, labelling)
+        for corpus, teacher in labelled.items()
+        for labelling in [teacher if recipe.taught else None]
         for kind in ("train", "transfer")
-        for folder in [targets / teacher / corpus / kind if recipe.taught and teacher else None]
         # Text that neither annotators nor a teacher labelled has nothing to teach.
-        if kind == "train" or (recipe.limit and folder)
+        if kind == "train" or (recipe.limit and labelling)
         if (path := split_path(corpora, corpus, kind)).exists()
-    }
-    dev = [path for corpus in teachers if (path := split_path(corpora, corpus, "dev")).exists()]
-    if not taught or not dev:
+    ]
+    dev = [path for corpus in labelled if (path := split_path(corpora, corpus, "dev")).exists()]
+    if not sources or not dev:
         raise InputError(
             f"{corpora}: expected corpora with train and dev splits for recipe {out.parent.name}, "
-            f"found {', '.join(teachers) or 'none'}"
+            f"found {', '.join(labelled) or 'none'}"
         )
-    if recipe.limit and not any(path.stem == "transfer" for path in taught):
-        raise InputError(
-            f"recipes.{out.parent.name}.transfer: expected unlabelled text that a teacher labels, "
-            "found none; name it in corpora.<corpus>.transfer, with a teacher, or take `transfer` "
-            "and `epochs` out of the recipe"
-        )
-    labels = [made_by("extract", folder) for folder in taught.values() if folder is not None]
+    _refuse_untaught(f"recipes.{out.parent.name}", recipe, sources)
+    answers = Answers(emissions, targets, teachers)
+    labels = _read_of(f"recipes.{out.parent.name}", recipe, sources, answers)
     if (lender := recipe.student.teacher) is not None:
-        labels.append(made_by(f"train_teacher@{lender}", trained / lender))
+        labels.append(made_by(f"train_teacher@{lender}", teachers / lender))
     produce(
         out,
-        inputs=[*taught, *dev, *labels],
+        inputs=[*(source.path for source in sources), *dev, *dict.fromkeys(labels)],
         code=closure(Path("stages/distill.py"), Path(__file__).parents[1]),
         params=read,
-        body=lambda bench: _distill(*read(), taught, dev, trained, bench),
+        body=lambda bench: _distill(*read(), sources, dev, answers, bench),
     )
 
 
-def _teachers(corpora: Path, lessons: Path) -> dict[str, str | None]:
+def _labelled(corpora: Path, lessons: Path) -> dict[str, str | None]:
     """The teacher of each corpus, None where nobody labels it."""
     teachers: dict[str, str | None] = {
         folder.name: None for folder in sorted(corpora.iterdir()) if folder.is_dir()
@@ -88,27 +112,80 @@ def _teachers(corpora: Path, lessons: Path) -> dict[str, str | None]:
     return teachers
 
 
+def _refuse_untaught(where: str, recipe: Recipe, sources: Sequence[_Source]) -> None:
+    if recipe.limit and not any(source.path.stem == "transfer" for source in sources):
+        raise InputError(
+            f"{where}.transfer: expected unlabelled text that a teacher labels, "
+            "found none; name it in corpora.<corpus>.transfer, with a teacher, or take `transfer` "
+            "and `epochs` out of the recipe"
+        )
+    if all(each.reads for each in recipe.objectives) and not any(s.teacher for s in sources):
+        raise InputError(
+            f"{where}.objectives: expected text that a teacher labels, for no objective reads gold "
+            "tags, found none; name a teacher in corpora.<corpus>.teachers, or add {kind: gold}"
+        )
+
+
+def _read_of(
+    where: str, recipe: Recipe, sources: Sequence[_Source], answers: Answers
+) -> list[Path]:
+    """What the objectives read of the teachers; InputError names the one that finds nothing."""
+    return [
+        path
+        for place, objective in enumerate(recipe.objectives)
+        if objective.reads
+        for source in sources
+        if source.teacher
+        for path in _needed(f"{where}.objectives.{place}", objective, source, answers)
+    ]
+
+
+def _needed(where: str, objective: Objective, source: _Source, answers: Answers) -> list[Path]:
+    try:
+        found = [made_by("extract", source.below(answers.targets))]
+        if "emissions" in objective.reads:
+            teacher = str(source.teacher)
+            found.append(made_by(f"score@{teacher}", source.below(answers.emissions)))
+            found.append(made_by(f"train_teacher@{teacher}", answers.teachers / teacher))
+    except InputError as error:
+        raise InputError(f"{where}: {objective.kind} reads what lacks: {error}") from None
+    most = metadata_of(parts_of(found[0])[0]).get("k", 0)
+    k = getattr(objective, "k", None)
+    if k is not None and k > most:
+        raise InputError(
+            f"{where}.k: expected at most {most}, as {found[0]} has them, found {k}; "
+            "run `dvc repro extract`"
+        )
+    return found
+
+
 def _distill(
     recipe: Recipe,
     training: Training,
-    taught: Mapping[Path, Path | None],
+    sources: Sequence[_Source],
     dev: list[Path],
-    trained: Path,
+    answers: Answers,
     bench: Bench,
 ) -> None:
     torch.manual_seed(training.seed)
     file = bench.kept / "examples.arrow"
+    teachers = sorted({source.teacher for source in sources if source.teacher})
     # One split at a time, and none is held while the student learns from the file.
-    write_examples(file, (_lesson(*item) for item in taught.items()), recipe.limit)
-    tag_set, scheme = (first := read_split(next(iter(taught)))).tag_set, first.scheme
+    lessons = _lessons(recipe, sources, teachers, answers)
+    write_examples(file, lessons, recipe.limit, recipe.reads)
+    tag_set, scheme = (first := read_split(sources[0].path)).tag_set, first.scheme
     del first
-    examples = Examples(file, len(tag_set))
+    read = teachers if "emissions" in recipe.reads else ()
+    between = [read_transitions(answers.teachers / teacher).scores() for teacher in read]
+    examples = Examples(file, len(tag_set), between)
     log(f"{len(examples)} sentences, {sum(examples.lengths)} words")
-    student = new_student(recipe.student, examples.words(), tag_set, scheme, recipe.head, trained)
+    student = new_student(
+        recipe.student, examples.words(), tag_set, scheme, recipe.head, answers.teachers
+    )
     curve = fit(
         student.to(found_device()),
         examples,
-        partial(_loss, recipe),
+        partial(_loss, recipe, training.epochs),
         development_f1([read_split(path) for path in dev]),
         training,
         bench.kept,
@@ -117,16 +194,29 @@ def _distill(
     write_curve(bench.out / "curve.csv", curve)
 
 
-def _lesson(path: Path, folder: Path | None) -> tuple[Split, Iterator[TargetRows] | None]:
-    """A split, and the targets of its sentences where a teacher labelled them."""
-    split = read_split(path)
-    if folder is None:
-        return split, None
-    require_tags(read_tags(folder), folder, split.tag_set, path, "run `dvc repro extract`")
-    return split, read_targets(folder)
+def _lessons(
+    recipe: Recipe, sources: Sequence[_Source], teachers: Sequence[str], answers: Answers
+) -> Iterator[Lesson]:
+    """Each split, with what its teacher says where one labelled it and objectives read it."""
+    for source in sources:
+        split = read_split(source.path)
+        if source.teacher is None:
+            yield Lesson(split)
+            continue
+        targets, emissions = source.below(answers.targets), source.below(answers.emissions)
+        own, remedy = (split.tag_set, source.path), "run `dvc repro extract`"
+        require_tags(read_tags(targets), targets, *own, remedy)
+        scores = None
+        if "emissions" in recipe.reads:
+            require_tags(read_tags(emissions), emissions, *own, remedy)
+            folder = answers.teachers / source.teacher
+            require_tags(read_description(folder).tags, folder, *own, remedy)
+            scores = read_emissions(emissions)
+        yield Lesson(split, read_targets(targets), scores, teachers.index(source.teacher))
 
 
 def _loss(
-    recipe: Recipe, student: Lattice, beside: tuple[Gold, Targets], progress: float
+    recipe: Recipe, epochs: int, student: Lattice, beside: tuple[Gold, Targets], progress: float
 ) -> Float[Tensor, " batch"]:
-    return total(recipe.objectives, progress, student, *beside)
+    trust = recipe.confidence
+    return total(recipe.objectives, progress, student, *beside, epochs=epochs, trust=trust)

@@ -3,7 +3,9 @@
 import torch
 from hypothesis import strategies as st
 
-from pipeline.lattice import Lattice
+from pipeline.decoding import k_best
+from pipeline.lattice import Lattice, log_marginals
+from pipeline.supervision import Targets, Teacher
 
 NAMES = ("emissions", "transitions", "start", "end")
 
@@ -60,3 +62,11 @@ def gradients(value, of: Lattice):
     """Of a value by emissions, transitions, start and end."""
     scores = [getattr(of, name) for name in NAMES]
     return torch.autograd.grad(value, scores, retain_graph=True, materialize_grads=True)
+
+
+def taught_by(teacher: Lattice, k: int = 4) -> Targets:
+    """All that one teacher says of the sentences of a batch."""
+    best, everyone = k_best(teacher, k), torch.arange(len(teacher.mask))
+    emissions = torch.where(teacher.mask[:, :, None], teacher.emissions, 0.0)
+    between = Teacher(everyone, teacher.transitions, teacher.start, teacher.end)
+    return Targets(best.paths, best.log_probs, log_marginals(teacher), emissions, (between,))

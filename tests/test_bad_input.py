@@ -28,7 +28,8 @@ COMMANDS = {
     "--lesson data/lessons/en/label.json --out data/emissions/en",
     "extract": "--teacher models/teachers/en --emissions data/emissions/en --out data/targets/en",
     "distill": "posterior --seed 1 --corpora data/corpora --lessons data/lessons "
-    "--targets data/targets --teachers models/teachers --out models/students/posterior/1",
+    "--emissions data/emissions --targets data/targets --teachers models/teachers "
+    "--out models/students/posterior/1",
     "evaluate_teacher": "--teacher models/teachers/en --emissions data/emissions/en "
     "--corpora data/corpora --lesson data/lessons/en/label.json --out data/evaluations/teachers/en",
     "evaluate": "--student models/students/posterior/1 --corpora data/corpora "

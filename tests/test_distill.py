@@ -30,6 +30,7 @@ def distilled(transfer: int | str, monkeypatch: pytest.MonkeyPatch) -> list[int]
         lambda: (recipe, TRAINING),
         Path("corpora"),
         Path("lessons"),
+        Path("emissions"),
         Path("targets"),
         Path("teachers"),
         Path("students/r/1"),

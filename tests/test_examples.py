@@ -1,5 +1,6 @@
 """Students learn from just what the tables say, in any order, with or without a teacher."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.assembly import Lesson, write_examples
 from pipeline.corpus import Split
+from pipeline.emissions import Emissions
 from pipeline.errors import InputError
-from pipeline.examples import Examples, write_examples
+from pipeline.examples import Examples
+from pipeline.supervision import Reading
 from pipeline.targets import TargetRows
 from tests import toys
 
@@ -31,6 +35,23 @@ def rows_of(split: Split, first: int, end: int) -> TargetRows:
     )
 
 
+ALL: Sequence[Reading] = ("paths", "marginals", "emissions")
+TAUGHT: Sequence[Reading] = ("paths", "marginals")
+
+
+def scores_of(split: Split, size: int) -> list[Emissions]:
+    """Emissions that tell from which word they come, so many sentences a group."""
+    lengths = np.array([len(words) for words in split.words])
+    offsets = np.cumsum([0, *lengths])
+    scores = np.arange(offsets[-1] * 5, dtype=np.float32).reshape(-1, 5)
+    rows = Emissions(np.array(split.sentence_ids, dtype=np.int32), offsets, scores)
+    return [rows[first : min(first + size, len(split))] for first in range(0, len(split), size)]
+
+
+def between(number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return torch.full((5, 5), float(number)), torch.zeros(5), torch.ones(5)
+
+
 def parts_of(split: Split, size: int) -> list[TargetRows]:
     borders = range(0, len(split), size)
     return [rows_of(split, first, min(first + size, len(split))) for first in borders]
@@ -48,10 +69,16 @@ def transfer(tmp_path: Path) -> Split:
 
 def test_rows_come_back_in_any_order(tmp_path: Path, train: Split, transfer: Split):
     file = tmp_path / "examples.arrow"
-    write_examples(file, [(train, parts_of(train, 25)), (transfer, parts_of(transfer, 7))], 100)
+    write_examples(
+        file,
+        [Lesson(train, parts_of(train, 25)), Lesson(transfer, parts_of(transfer, 7))],
+        100,
+        TAUGHT,
+    )
     examples = Examples(file, 5)
     assert len(examples) == len(train) + len(transfer)
     assert list(examples.words()) == train.words + transfer.words
+    assert train.tags is not None
     chosen = [70, 3, 59, 24, 25, 0]
     words, (gold, targets) = examples.batch(chosen)
     assert words == [(train.words + transfer.words)[index] for index in chosen]
@@ -68,7 +95,7 @@ def test_rows_come_back_in_any_order(tmp_path: Path, train: Split, transfer: Spl
 
 
 def test_marginals_belong_to_their_words(tmp_path: Path, train: Split):
-    write_examples(tmp_path / "e", [(train, [rows_of(train, 0, len(train))])], 0)
+    write_examples(tmp_path / "e", [Lesson(train, [rows_of(train, 0, len(train))])], 0, TAUGHT)
     _, (_, targets) = Examples(tmp_path / "e", 5).batch([2])
     first = sum(len(words) for words in train.words[:2])
     expected = torch.arange(first * 5, (first + len(train.words[2])) * 5).view(-1, 5)
@@ -76,7 +103,7 @@ def test_marginals_belong_to_their_words(tmp_path: Path, train: Split):
 
 
 def test_without_a_teacher_there_is_gold_alone(tmp_path: Path, train: Split):
-    write_examples(tmp_path / "e", [(train, None)], 0)
+    write_examples(tmp_path / "e", [Lesson(train, None)], 0, TAUGHT)
     words, (gold, targets) = Examples(tmp_path / "e", 5).batch([1, 0])
     assert words == [train.words[1], train.words[0]]
     assert gold.labelled.all()
@@ -88,7 +115,7 @@ def test_halves_are_those_of_the_file(tmp_path: Path, train: Split):
     chance = np.random.default_rng(0)
     rows.log_marginals[:] = -chance.exponential(5, rows.log_marginals.shape)
     rows.log_marginals[chance.random(rows.log_marginals.shape) < 0.3] = -np.inf
-    write_examples(tmp_path / "e", [(train, [rows])], 0)
+    write_examples(tmp_path / "e", [Lesson(train, [rows])], 0, TAUGHT)
     _, (_, targets) = Examples(tmp_path / "e", 5).batch(range(len(train)))
     for n, found in enumerate(targets.log_marginals):
         words = rows.log_marginals[rows.offsets[n] : rows.offsets[n + 1]].astype(np.float32)
@@ -106,7 +133,7 @@ def test_a_sentence_that_no_path_fits_has_no_teacher(tmp_path: Path, train: Spli
         paths=rows.paths[first * lengths[0] :],
         path_log_probs=rows.path_log_probs[first:],
     )
-    write_examples(tmp_path / "e", [(train, [rows])], 0)
+    write_examples(tmp_path / "e", [Lesson(train, [rows])], 0, TAUGHT)
     _, (_, targets) = Examples(tmp_path / "e", 5).batch([0, 1])
     assert targets.taught.tolist() == [False, True]
     assert (targets.paths[1, :2, : lengths[1]] == 1).all()
@@ -114,29 +141,89 @@ def test_a_sentence_that_no_path_fits_has_no_teacher(tmp_path: Path, train: Spli
 
 def test_the_same_rows_are_the_same_bytes(tmp_path: Path, train: Split, transfer: Split):
     for name in ("a", "b"):
-        parts = [(train, parts_of(train, 25)), (transfer, parts_of(transfer, 7))]
-        write_examples(tmp_path / name, parts, 10)
+        parts = [Lesson(train, parts_of(train, 25)), Lesson(transfer, parts_of(transfer, 7))]
+        write_examples(tmp_path / name, parts, 10, TAUGHT)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_nothing_at_all_is_no_error(tmp_path: Path, transfer: Split):
-    write_examples(tmp_path / "e", [(transfer, None)], 0)
+    write_examples(tmp_path / "e", [Lesson(transfer, None)], 0, TAUGHT)
     examples = Examples(tmp_path / "e", 5)
     assert (len(examples), list(examples.words())) == (0, [])
 
 
 @pytest.mark.parametrize("limit", [0, 1, 9, 20])
 def test_transfer_text_is_limited(tmp_path: Path, train: Split, transfer: Split, limit: int):
-    parts = [(train, None), (transfer, parts_of(transfer, 6))]
-    write_examples(tmp_path / "e", parts, limit)
+    parts = [Lesson(train, None), Lesson(transfer, parts_of(transfer, 6))]
+    write_examples(tmp_path / "e", parts, limit, TAUGHT)
     assert len(Examples(tmp_path / "e", 5)) == len(train) + limit
 
 
 def test_targets_of_other_text_are_refused(tmp_path: Path, train: Split, transfer: Split):
     with pytest.raises(InputError, match="found those of other text"):
-        write_examples(tmp_path / "e", [(train, parts_of(transfer, 7))], 100)
+        write_examples(tmp_path / "e", [Lesson(train, parts_of(transfer, 7))], 100, TAUGHT)
 
 
 def test_missing_targets_are_counted(tmp_path: Path, train: Split):
     with pytest.raises(InputError, match="expected targets for 60 sentences, found 50"):
-        write_examples(tmp_path / "e", [(train, parts_of(train, 25)[:2])], 100)
+        write_examples(tmp_path / "e", [Lesson(train, parts_of(train, 25)[:2])], 100, TAUGHT)
+
+
+def test_emissions_come_with_their_teachers(tmp_path: Path, train: Split, transfer: Split):
+    """Row groups of emissions end elsewhere than those of targets."""
+    lessons = [
+        Lesson(train, parts_of(train, 25), scores_of(train, 7), 1),
+        Lesson(transfer, parts_of(transfer, 7), scores_of(transfer, 100), 0),
+    ]
+    write_examples(tmp_path / "e", lessons, 9, ["emissions"])
+    examples = Examples(tmp_path / "e", 5, [between(0), between(1)])
+    chosen = [64, 3, 59, 24]
+    words, (_, targets) = examples.batch(chosen)
+    assert [teacher.sentences.tolist() for teacher in targets.teachers] == [[0], [1, 2, 3]]
+    assert [float(teacher.transitions[0, 0]) for teacher in targets.teachers] == [0, 1]
+    places = [(transfer, 4), (train, 3), (train, 59), (train, 24)]
+    for n, (split, row) in enumerate(places):
+        first = 5 * sum(map(len, split.words[:row]))
+        expected = torch.arange(first, first + 5 * len(words[n])).view(-1, 5).float()
+        torch.testing.assert_close(targets.scores()[n, : len(words[n])], expected)
+    assert targets.paths.shape[1] == targets.log_marginals.shape[2] == 0
+    assert targets.taught.all()
+
+
+def test_what_nobody_reads_is_not_there(tmp_path: Path, train: Split):
+    sizes = []
+    readings: list[Sequence[Reading]] = [[], ["paths"], ["marginals"], ALL]
+    for reads in readings:
+        lesson = Lesson(train, [rows_of(train, 0, 60)], scores_of(train, 60))
+        write_examples(tmp_path / "e", [lesson], 0, reads)
+        sizes.append((tmp_path / "e").stat().st_size)
+        _, (gold, targets) = Examples(tmp_path / "e", 5, [between(0)]).batch([0, 1])
+        assert gold.labelled.all()
+        assert targets.taught.all() == bool(reads)
+        assert (targets.paths.shape[1] > 0) == ("paths" in reads)
+        assert (targets.log_marginals.shape[2] > 0) == ("marginals" in reads)
+        assert (targets.emissions is not None) == ("emissions" in reads)
+    assert sizes[0] < min(sizes[1:3])
+    assert max(sizes[1:3]) < sizes[3]
+
+
+def test_a_sentence_that_no_path_fits_is_in_no_lattice(tmp_path: Path, train: Split):
+    rows = rows_of(train, 0, len(train))
+    lengths, first = np.diff(rows.offsets), int(rows.counts[0])
+    rows = replace(
+        rows,
+        counts=np.array([0, *rows.counts[1:]]),
+        paths=rows.paths[first * lengths[0] :],
+        path_log_probs=rows.path_log_probs[first:],
+    )
+    write_examples(tmp_path / "e", [Lesson(train, [rows], scores_of(train, 60))], 0, ALL)
+    _, (_, targets) = Examples(tmp_path / "e", 5, [between(0)]).batch([0, 1])
+    assert [teacher.sentences.tolist() for teacher in targets.teachers] == [[1]]
+
+
+@pytest.mark.parametrize("damage", ["fewer", "other"])
+def test_emissions_of_other_text_are_refused(tmp_path: Path, train, transfer, damage: str):
+    emissions = scores_of(train, 25)[:2] if damage == "fewer" else scores_of(transfer, 20) * 3
+    lesson = Lesson(train, parts_of(train, 25), emissions)
+    with pytest.raises(InputError, match=r"train\.parquet: expected emissions of"):
+        write_examples(tmp_path / "e", [lesson], 0, ALL)

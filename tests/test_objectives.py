@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pipeline.config import parse
-from pipeline.decoding import k_best
 from pipeline.errors import InputError
 from pipeline.lattice import Lattice, log_marginals, score, temper
 from pipeline.matching import Correlation, Decoupled, Standardised
@@ -19,23 +18,15 @@ from pipeline.objectives import GoldNLL, Objective, total
 from pipeline.pathwise import FuzzyPaths, FuzzyTags, TopK, TopWK, scores
 from pipeline.schedules import Annealed, Constant
 from pipeline.structural import LocalStructural, PotentialMSE, Structural
-from pipeline.supervision import Drop, Gold, Targets, Teacher, Weigh
+from pipeline.supervision import Drop, Gold, Targets, Weigh
 from pipeline.temperature import EntropyBand
 from pipeline.wordwise import EmissionKD, EmissionMSE, Posterior, TokenKD
 from tests import makers, oracle
+from tests.makers import taught_by
 
 OBJECTIVES = get_args(get_args(Objective)[0])
 TAUGHT = [kind for kind in OBJECTIVES if kind is not GoldNLL]
 LENGTHS, TAGS = [3, 1, 4], 3
-
-
-def taught_by(teacher: Lattice, k: int = 4) -> Targets:
-    best, parts = k_best(teacher, k), (teacher.transitions, teacher.start, teacher.end)
-    everyone = torch.arange(len(teacher.mask))
-    emissions = torch.where(teacher.mask[:, :, None], teacher.emissions, 0.0)
-    return Targets(
-        best.paths, best.log_probs, log_marginals(teacher), emissions, (Teacher(everyone, *parts),)
-    )
 
 
 def gold_of(lattice: Lattice, *, labelled: bool = True) -> Gold:

@@ -6,12 +6,12 @@ from typing import get_args
 import pytest
 import torch
 
-from pipeline.decoding import k_best, viterbi
+from pipeline.decoding import viterbi
 from pipeline.errors import InputError
 from pipeline.features import Grams, ReducedPieces
-from pipeline.lattice import log_marginals, nll
+from pipeline.lattice import nll
 from pipeline.networks import BiLSTM
-from pipeline.objectives import Gold, Objective, Posterior, Targets
+from pipeline.objectives import Objective
 from pipeline.students import (
     CNN,
     Student,
@@ -21,7 +21,9 @@ from pipeline.students import (
     new_student,
     save_student,
 )
+from pipeline.supervision import Gold
 from pipeline.tagger import Tagger
+from pipeline.wordwise import Posterior
 from tests import makers, toys
 from tests.test_transformer import encoder
 
@@ -132,8 +134,7 @@ def step(student, head: str, objective, *, seed: int = 0) -> Tagger:
     words, _ = toys.sentences(6, 2)
     tagger = new_student(student, words, toys.TAGS, "iob2", head).train()
     teacher = makers.lattice([*map(len, words)], len(toys.TAGS), seed=1, dtype=torch.float32)
-    best = k_best(teacher, 3)
-    targets = Targets(best.paths, best.log_probs, log_marginals(teacher))
+    targets = makers.taught_by(teacher, 3)
     gold = Gold(viterbi(teacher), torch.ones(len(words), dtype=torch.bool))
     optimiser = torch.optim.SGD(tagger.parameters(), lr=0.1)
     loss = objective()(tagger(tagger.encoder.inputs(words)), gold, targets)
