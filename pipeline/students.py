@@ -34,10 +34,11 @@ class CNN(WordFeatures):
     """
 
     kind: Literal["cnn"] = "cnn"
-    hidden: Width = 128
+    hidden: Width = 96
+    """Width of every layer."""
     dilations: Annotated[tuple[Width, ...], Field(min_length=1)] = (1, 2, 4)
     """How far apart the three words are that a layer reads, layer by layer."""
-    rounds: Width = 2
+    rounds: Width = 1
     """How often all layers are gone through, with the same weights."""
 
     def network(self, reader: WordReader) -> "CNNEncoder":
