@@ -1,6 +1,6 @@
 """Where an epoch of the student goes, part by part, and what it took at an older commit.
 
-    python benchmarks/epoch.py [--against COMMIT] [--repeats 7] [--transfer]
+    python benchmarks/epoch.py [--against COMMIT] [--repeats 7] [--transfer] [--objectives KINDS]
 
 Prepares the embedded corpora, trains small teachers and extracts their targets with the commands
 of `limbeck`, all in a temporary folder. Then one process for each version of the code trains the
@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from statistics import median
@@ -28,11 +28,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-OBJECTIVES = {
-    "gold": ["gold"],
-    "top_wk": ["gold", "top_wk"],
-    "posterior": ["gold", "posterior"],
-}
+OBJECTIVES = ("top_wk", "posterior")
 PARTS = (
     "order", "examples", "inputs", "encoder", "lattice", "objective", "backward", "optimiser",
     "validation", "rest",
@@ -60,6 +56,10 @@ def main() -> None:
     options.add_argument("--against", help="a commit to measure in turn with this code")
     options.add_argument("--repeats", type=int, default=7)
     options.add_argument("--transfer", action="store_true", help="learn from unlabelled text too")
+    options.add_argument(
+        "--objectives", nargs="+", default=OBJECTIVES, metavar="KIND",
+        help="kinds of objectives, each of which is learnt from beside gold",
+    )  # fmt: skip
     options.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.worker:
@@ -72,9 +72,9 @@ def main() -> None:
             versions = {chosen.against: _checkout(chosen.against, place / "older"), **versions}
         workers = {}
         for name, code in versions.items():
-            _make_targets(place / name, code, chosen.repeats, chosen.transfer)
+            _make_targets(place / name, code, chosen)
             workers[name] = Worker(place / name, code)
-        runs = _measure(workers, chosen.repeats)
+        runs = _measure(workers, ["gold", *chosen.objectives], chosen.repeats)
     for text in (_parts(runs), _ratios(runs)):
         print(text, end="\n\n")
 
@@ -89,11 +89,11 @@ def _checkout(commit: str, folder: Path) -> Path:
     return folder
 
 
-def _make_targets(folder: Path, code: Path, repeats: int, transfer: bool) -> None:
+def _make_targets(folder: Path, code: Path, chosen: argparse.Namespace) -> None:
     """Corpora, teachers, emissions and targets in `folder`, made by the code of one version."""
     (folder / "data").mkdir(parents=True)
     (folder / "data/embedded").symlink_to(ROOT / "data/embedded")
-    _write_params(folder / "params.yaml", code / "params.yaml", repeats, transfer)
+    _write_params(folder / "params.yaml", code / "params.yaml", chosen)
     _limbeck(folder, code, "prepare --out data/corpora --lessons data/lessons")
     for name in ("en", "sv"):
         lesson, model = f"data/lessons/{name}", f"models/teachers/{name}"
@@ -108,21 +108,23 @@ def _make_targets(folder: Path, code: Path, repeats: int, transfer: bool) -> Non
             _limbeck(folder, code, command)
 
 
-def _write_params(path: Path, own: Path, repeats: int, transfer: bool) -> None:
-    """The parameters of a version, with quick teachers and a recipe for each of OBJECTIVES."""
+def _write_params(path: Path, own: Path, chosen: argparse.Namespace) -> None:
+    """The parameters of a version, with quick teachers and a recipe for each objective."""
     yaml = YAML(typ="safe")
     params = yaml.load(own)
     params["teachers"] = dict.fromkeys(("en", "sv"), TEACHER)
-    params["distill"] |= {"epochs": repeats + 1, "decay": "constant"}
+    params["distill"] |= {"epochs": chosen.repeats + 1, "decay": "constant"}
     params["recipes"] = {
         name: {
             "student": {"kind": "bilstm", "hidden": 96},
-            "objectives": [{"kind": kind} for kind in kinds],
-            "transfer": "all" if transfer and name != "gold" else 0,
+            "objectives": [{"kind": kind} for kind in dict.fromkeys(("gold", name))],
+            "transfer": "all" if chosen.transfer and name != "gold" else 0,
         }
-        for name, kinds in OBJECTIVES.items()
+        for name in ("gold", *chosen.objectives)
     }
-    params["grid"]["recipes"] = list(OBJECTIVES)
+    params["grid"]["recipes"] = list(params["recipes"])
+    if "export" in params:  # older versions had none
+        params["export"]["recipes"] = ["gold"]
     yaml.dump(params, path)
 
 
@@ -163,11 +165,13 @@ class Worker:
         self._process.communicate()
 
 
-def _measure(workers: dict[str, Worker], repeats: int) -> dict[tuple[str, str], list[Epoch]]:
+def _measure(
+    workers: dict[str, Worker], recipes: Sequence[str], repeats: int
+) -> dict[tuple[str, str], list[Epoch]]:
     """Epochs by version and objective; the first of each only warms up."""
     runs: dict[tuple[str, str], list[Epoch]] = defaultdict(list)
     for _ in range(repeats + 1):
-        for recipe in OBJECTIVES:
+        for recipe in recipes:
             for name, worker in workers.items():
                 runs[name, recipe].append(worker.epoch(recipe))
     for worker in workers.values():
@@ -196,11 +200,12 @@ def _ratios(runs: dict[tuple[str, str], list[Epoch]]) -> str:
     """What distillation costs over gold alone, and how much faster this code is."""
     lines = []
     versions = list(dict.fromkeys(name for name, _ in runs))
+    recipes = list(dict.fromkeys(recipe for _, recipe in runs))
     for name in versions:
-        for recipe in OBJECTIVES:
+        for recipe in recipes:
             ratio = _ratio(runs[name, recipe], runs[name, "gold"])
             lines.append(f"{name}: an epoch of {recipe} takes {ratio:.2f} of one of gold")
-    for recipe in OBJECTIVES if len(versions) > 1 else ():
+    for recipe in recipes if len(versions) > 1 else ():
         ratio = _ratio(runs[versions[0], recipe], runs["now", recipe])
         lines.append(f"{recipe}: {ratio:.2f} times faster than {versions[0]}")
     return "\n".join(lines)

@@ -290,6 +290,31 @@ def test_an_input_that_no_stage_has_made_yet(project, stage, gone, maker):
     project.refused(stage, gone, f"`dvc repro {maker}`")
 
 
+def objectives(project, *kinds: dict[str, Any]) -> None:
+    project.edit(lambda s: s["recipes"]["posterior"].update(objectives=[{"kind": "gold"}, *kinds]))
+
+
+@pytest.mark.parametrize(
+    ("gone", "maker"),
+    [("data/emissions/en/en/transfer", "score@en"), ("data/targets/en/en/train", "extract")],
+)
+def test_what_an_objective_reads_and_lacks_is_named_with_it(project, gone, maker):
+    objectives(project, {"kind": "structural"})
+    shutil.rmtree(project.folder / gone)
+    where = "recipes.posterior.objectives.1: structural reads what lacks"
+    project.refused("distill", where, gone, f"`dvc repro {maker}`")
+
+
+def test_more_paths_than_were_extracted(project):
+    objectives(project, {"kind": "fuzzy_tags", "k": 4})
+    project.refused("distill", "recipes.posterior.objectives.1.k: expected at most extract.k = 3")
+    sections = settings()
+    sections["extract"]["k"] = 9  # `extract` has not run again
+    sections["recipes"]["posterior"]["objectives"] = [{"kind": "fuzzy_tags", "k": 4}]
+    write_params(project.folder, sections)
+    project.refused("distill", "objectives.0.k: expected at most 3, as data/targets/en/en/train")
+
+
 def test_a_hub_id_without_network(project, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     encoder = {"kind": "pretrained", "name": "nobody/nothing-of-this-name"}

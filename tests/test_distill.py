@@ -3,22 +3,36 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args
 
+import numpy as np
 import pytest
-from toys import write_corpus
+import torch
+from toys import TAGS, write_corpus
 
+from pipeline.corpus import read_split
+from pipeline.emissions import Emissions, write_emissions
 from pipeline.errors import InputError
+from pipeline.examples import Examples
+from pipeline.extraction import extract
+from pipeline.lattice import log_marginals
 from pipeline.networks import BiLSTM
-from pipeline.objectives import GoldNLL, Posterior
+from pipeline.objectives import GoldNLL, Objective
 from pipeline.recipes import Recipe
+from pipeline.structural import Structural
+from pipeline.students import new_student, save_student
+from pipeline.supervision import Weigh
+from pipeline.targets import write_targets
 from pipeline.training import Training
+from pipeline.transitions import read_transitions
+from pipeline.wordwise import Posterior
 from stages import distill
 
 TINY = BiLSTM(words=4, characters=4, hidden=4)
 TRAINING = Training(epochs=1, learning_rate=0.01)
 
 
-def distilled(transfer: int | str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def distilled(transfer: int | Literal["all"], monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many sentences a student learns from, below the current folder."""
     write_corpus(Path("corpora/en"), train=60, other=20)
     (lessons := Path("lessons/nobody")).mkdir(parents=True)
@@ -58,3 +72,77 @@ def test_a_recipe_trains_as_all_do_but_for_what_it_says_itself():
     own = Recipe(student=TINY, objectives=(GoldNLL(),), epochs=2, learning_rate=0.001)
     assert plain.training(shared, 5) == replace(shared, seed=5)
     assert own.training(shared, 5) == replace(shared, seed=5, epochs=2, learning_rate=0.001)
+
+
+# With a teacher
+
+
+@pytest.fixture
+def taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a corpus that a teacher made of noise has labelled."""
+    monkeypatch.chdir(tmp_path)
+    write_corpus(Path("corpora/en"), train=30, other=10)
+    Path("lessons/t").mkdir(parents=True)
+    Path("lessons/t/label.json").write_text(json.dumps(["en"]))
+    torch.manual_seed(0)
+    teacher = new_student(TINY, [["a"]], TAGS, "iob2", "crf")
+    for score in teacher.transitions.parameters():
+        torch.nn.init.normal_(score)
+    Path("teachers/t").mkdir(parents=True)
+    save_student(teacher, TINY, Path("teachers/t"))
+    for kind in ("train", "transfer"):
+        split, part = read_split(Path(f"corpora/en/{kind}.parquet")), f"t/en/{kind}"
+        offsets = np.cumsum([0, *map(len, split.words)])
+        scores = np.random.default_rng(1).normal(0, 2, (offsets[-1], len(TAGS)))
+        ids = np.array(split.sentence_ids, dtype=np.int32)
+        rows = Emissions(ids, offsets, scores.astype(np.float32))
+        for folder in ("emissions", "targets"):
+            (Path(folder) / part).mkdir(parents=True)
+        write_emissions(Path(f"emissions/{part}/part-00000.parquet"), rows, TAGS)
+        found = extract(rows, read_transitions(Path("teachers/t")), 3)
+        write_targets(Path(f"targets/{part}/part-00000.parquet"), [found], TAGS, 3)
+    return tmp_path
+
+
+def learn(recipe: Recipe, name: str = "r") -> Path:
+    out = Path(f"students/{name}/1")
+    names = ("corpora", "lessons", "emissions", "targets", "teachers")
+    folders = {name: Path(name) for name in names}
+    distill.run(lambda: (recipe, TRAINING), **folders, out=out)
+    return out
+
+
+@pytest.mark.parametrize("kind", [k for k in get_args(get_args(Objective)[0]) if k.reads])
+def test_a_student_learns_from_whatever_its_objective_reads(taught: Path, kind):
+    recipe = Recipe(student=TINY, objectives=(kind(),), transfer=7, confidence=Weigh())
+    curve = (learn(recipe) / "curve.csv").read_text().splitlines()
+    assert float(curve[1].split(",")[2]) > 0
+
+
+def test_the_lattice_is_the_one_whose_marginals_were_extracted(
+    taught: Path, monkeypatch: pytest.MonkeyPatch
+):
+    caught: list[Examples] = []
+    monkeypatch.setattr(distill, "fit", lambda student, found, *_: caught.append(found) or [])
+
+    both = (Structural(), Posterior())
+    learn(Recipe(student=TINY, objectives=both, transfer="all"))
+    words, (_, targets) = caught[0].batch([35, 2, 17])
+    mask = torch.arange(max(map(len, words))) < torch.tensor([*map(len, words)])[:, None]
+    [(rows, lattice)] = targets.lattices(mask)
+    assert rows.tolist() == [0, 1, 2]
+    # Halves: three digits.
+    torch.testing.assert_close(log_marginals(lattice), targets.log_marginals, atol=0.01, rtol=1e-3)
+
+
+def test_a_teacher_that_is_of_no_use_to_gold_is_not_read(taught: Path):
+    for folder in ("emissions", "targets", "teachers"):
+        for path in sorted(Path(folder).rglob("*"), reverse=True):
+            path.unlink() if path.is_file() else path.rmdir()
+    learn(Recipe(student=TINY, objectives=(GoldNLL(),)))
+
+
+def test_without_gold_or_teacher_there_is_nothing_to_learn(taught: Path):
+    Path("lessons/t/label.json").write_text("[]")
+    with pytest.raises(InputError, match=r"recipes\.r\.objectives: expected text that a teacher"):
+        learn(Recipe(student=TINY, objectives=(Posterior(),)))
