@@ -38,7 +38,7 @@ def expectations(lattice: Lattice, local: float = 1.0) -> Expectations:
     """
     if not lattice.emissions.is_cpu:
         return _by_tables(lattice, local)
-    found, easy = _by_factors(lattice, local)
+    found, easy = _by_gradients(lattice) if local == 1.0 else _by_factors(lattice, local)
     if easy.all():
         return found
     parts = (lattice.transitions, lattice.start, lattice.end)
@@ -60,14 +60,32 @@ def expected_score(lattice: Lattice, wanted: Expectations) -> Float[Tensor, " ba
     return words + between + borders.sum(dim=1)
 
 
+def _by_gradients(lattice: Lattice) -> tuple[Expectations, Bool[Tensor, " batch"]]:
+    """Under p(path): the gradient of log Z. And in which sentences it is exact."""
+    found = sums.differentiate(*_arrays(lattice), threads=torch.get_num_threads())
+    rows = torch.from_numpy(found.emissions).view(lattice.emissions.shape).double()
+    words = torch.where(lattice.mask[:, :, None], rows, 0.0)
+    batch, _, tags = words.shape
+    pairs = torch.from_numpy(found.pairs).view(batch, tags, -1)[:, :, :tags]
+    log_partition = torch.from_numpy(found.value)
+    last = _last(words, lattice)
+    return Expectations(words, words[:, 0], last, pairs, log_partition), torch.from_numpy(
+        found.exact
+    )
+
+
+def _arrays(lattice: Lattice) -> compiled.Arrays:
+    scores = (lattice.emissions, lattice.transitions, lattice.start, lattice.end)
+    return compiled.arrays(scores, lattice.lengths)
+
+
 def _by_factors(lattice: Lattice, local: float) -> tuple[Expectations, Bool[Tensor, " batch"]]:
-    """From scaled beginnings and ends, compiled, and in which sentences that is exact.
+    """At a local temperature, from scaled beginnings and ends, and where that is exact.
 
     p(tag n = i, tag n + 1 = j) ∝ before(n, i) exp(transition(i, j)) onward(n, j), so the powers of
     a table are products of powers, and pairs are counted by products of matrices.
     """
-    scores = (lattice.emissions, lattice.transitions, lattice.start, lattice.end)
-    of = compiled.arrays(scores, lattice.lengths)
+    of = _arrays(lattice)
     found, pieces = sums.run(*of, keep=True, threads=torch.get_num_threads())
     before, onward, after = torch.zeros(3, *lattice.emissions.shape, dtype=torch.float64)
     for table, piece in (
@@ -114,8 +132,6 @@ def _last(rows: Float[Tensor, "batch words tags"], lattice: Lattice) -> Float[Te
 
 def _softened(factors: Tensor, temperature: float) -> Tensor:
     """Raised to 1 / temperature; rows are scaled first, lest small or large ones leave float64."""
-    if temperature == 1.0:
-        return factors
     most = factors.amax(dim=2, keepdim=True)
     return (factors / torch.where(most > 0, most, 1.0)) ** (1 / temperature)
 

@@ -48,7 +48,8 @@ class Structural:
         """KL divergence over paths, in nats; zero where the student is its teacher."""
         losses = _none(student)
         for rows, own, teacher, temperature in _pairs(student, targets, self.temperature):
-            own, teacher = temper(own, temperature), temper(teacher, temperature)
+            if temperature != 1.0:
+                own, teacher = temper(own, temperature), temper(teacher, temperature)
             wanted = expectations(teacher)
             certain = wanted.log_partition - expected_score(teacher, wanted)
             apart = exact_log_partition(own) - expected_score(own, wanted) - certain
@@ -76,7 +77,8 @@ class LocalStructural:
         """Cross-entropy, in nats; at T = 1 never under the teacher's entropy."""
         losses = _none(student)
         for rows, own, teacher, temperature in _pairs(student, targets, self.temperature):
-            own, wanted = temper(own, temperature), expectations(teacher, temperature)
+            wanted = expectations(teacher, temperature)
+            own = own if temperature == 1.0 else temper(own, temperature)
             apart = exact_log_partition(own) - expected_score(own, wanted)
             apart = torch.where(_possible(wanted), temperature**2 * apart.clamp(min=0.0), 0.0)
             losses = losses.index_put((rows,), apart.to(losses.dtype))
