@@ -39,8 +39,8 @@ def examples(folder: Path) -> dict[str, Student]:
     return {
         "bilstm": BiLSTM(hidden=32),
         "bilstm-spelled": BiLSTM(hidden=16, layers=2, **SMALL, **spelled),
-        "cnn": CNN(hidden=32),
-        "cnn-spelled": CNN(hidden=16, dilations=(1, 3), rounds=1, **SMALL, **spelled),
+        "cnn": CNN(hidden=32, rounds=2),
+        "cnn-spelled": CNN(hidden=16, dilations=(1, 3), **SMALL, **spelled),
         "window": Window(),
         "window-spelled": Window(reach=1, **SMALL, **spelled),
         "transformer": Transformer(name=name, shapes=True),
