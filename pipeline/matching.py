@@ -46,10 +46,11 @@ class Decoupled:
         likeliest = targets.log_marginals.argmax(dim=2)
         chosen = torch.where(gold.labelled[:, None] & student.mask, gold.tags, likeliest)
         rows = targets.log_marginals, log_marginals(student)
-        *both, found = softened(self.temperature, student, *rows)
+        theirs, own, found = softened(self.temperature, student, *rows)
+        both = theirs, own
         target = divergences(*(_against(side, chosen) for side in both))
         others = divergences(*(_among(side, chosen) for side in both))
-        words = found.square() * (self.target * target + self.others * others)
+        words = found**2 * (self.target * target + self.others * others)
         return over_words(words, student.mask, targets)
 
 
@@ -76,7 +77,7 @@ class Correlation:
     def __call__(self, student: Lattice, gold: Gold, targets: Targets) -> Loss:
         """What lacks to full correlation, summed over words."""
         rows = targets.log_marginals, log_marginals(student)
-        *both, _ = softened(self.temperature, student, *rows)
+        both = softened(self.temperature, student, *rows)[:2]
         inside = student.mask[:, :, None].expand(both[0].shape)
         shares = [torch.where(inside, side.exp(), 0.0) for side in both]
         words = _lacking([_centred(side, inside, 2) for side in shares], 2)

@@ -79,14 +79,3 @@ Temperature: TypeAlias = Annotated[
     Discriminator(_branch),
 ]
 """In YAML a number, or a mapping for a band."""
-
-
-def temperatures(
-    temperature: float | EntropyBand,
-    logs: Float[Tensor, "batch words tags"],
-    mask: Bool[Tensor, "batch words"],
-) -> Float[Tensor, "rows places"]:
-    """[1, 1] for a number, [batch, words] or [batch, 1] for a band over targets with these logs."""
-    if isinstance(temperature, EntropyBand):
-        return temperature.of(logs.detach(), mask)
-    return torch.full((1, 1), temperature, dtype=logs.dtype, device=logs.device)

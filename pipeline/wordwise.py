@@ -10,7 +10,7 @@ from pipeline.config import settings
 from pipeline.lattice import Lattice, log_marginals
 from pipeline.schedules import Constant, Weight
 from pipeline.supervision import Gold, Loss, Reading, Targets
-from pipeline.temperature import EntropyBand, Temperature, temperatures
+from pipeline.temperature import EntropyBand, Temperature
 
 FLOOR = -30.0
 """What a student's impossible tag counts as, in nats: infinite loss would teach nothing."""
@@ -119,17 +119,19 @@ def divergence(
 ) -> Loss:
     """T² KL(wanted^(1/T) ‖ believed^(1/T)) over words, given logarithms."""
     theirs, own, found = softened(temperature, student, wanted, believed)
-    return over_words(found.square() * divergences(theirs, own), student.mask, targets)
+    return over_words(found**2 * divergences(theirs, own), student.mask, targets)
 
 
 def softened(
     temperature: float | EntropyBand, student: Lattice, wanted: Rows, believed: Rows
-) -> tuple[Rows, Rows, Float[Tensor, "rows places"]]:
-    """Both sides' logarithms at temperature T, and T: of all, of sentences or of words."""
-    found = temperatures(temperature, wanted, student.mask)
-    theirs, own = (
-        torch.log_softmax(rows / found[:, :, None], dim=2) for rows in (wanted, believed)
-    )
+) -> tuple[Rows, Rows, float | Float[Tensor, "batch places"]]:
+    """Both sides' logarithms at temperature T, and T: one, or that of each sentence or word."""
+    if isinstance(temperature, EntropyBand):
+        found = temperature.of(wanted, student.mask)
+        each = found[:, :, None]
+    else:
+        found = each = temperature
+    theirs, own = (torch.log_softmax(rows / each, dim=2) for rows in (wanted, believed))
     return theirs, own, found
 
 
