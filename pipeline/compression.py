@@ -171,12 +171,16 @@ def _factors(table: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
 def _stored_in_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same with float32 matrices as int8 with a scale a row, widened when the file is loaded.
 
+    A row of a convolution is all that makes one of its outputs.
+
     ONNX Runtime works out at load what depends on weights alone: so this costs no time later.
     """
     model, widened = _copied(model), []
+    filters = {node.input[1] for node in model.graph.node if node.op_type == "Conv"}
     for weight in _matrices(model):
         values, name = numpy_helper.to_array(weight), weight.name
-        scale = np.abs(values).max(axis=-1, keepdims=True) / 127
+        row = tuple(range(1, values.ndim)) if name in filters else -1
+        scale = np.abs(values).max(axis=row, keepdims=True) / 127
         scale[scale == 0] = 1
         narrow = np.round(values / scale).astype(np.int8)
         _replace(model, name, {"narrow": narrow, "scale": scale.astype(np.float32)})

@@ -222,7 +222,10 @@ def test_a_corpus_that_changes_is_a_matter_of_its_own_teacher(project):
 
 
 def test_what_a_removed_recipe_leaves_behind_is_refused_by_name(project):
-    parameters(project, lambda sections: sections["grid"].update(recipes=["gold"]))
+    def gold_alone(sections: dict[str, Any]) -> None:
+        sections["grid"]["recipes"] = sections["export"]["recipes"] = ["gold"]
+
+    parameters(project, gold_alone)
     run = project.dvc("repro", "compare")
     assert run.returncode != 0
     assert "Traceback" not in run.stdout
