@@ -109,7 +109,7 @@ def measure(processes: Mapping[str, Clocked], sentences: Sentences, settings: Sp
             process.use(way.threads)
             # At once first: whatever a first call loads takes none of the others' time.
             process.time([[words for call in warm[:4] for words in call]], _WARM_SECONDS)
-            process.time(warm, _WARM_SECONDS)
+            process.time(warm if way.batch == 1 else [], _WARM_SECONDS)
         times = _in_turn(processes, calls[way.batch], settings.seconds)
         for name, both in times.items():
             timings[name][way] = _timing(both[:, 1 if way.threads == 1 else 0], calls[way.batch])
