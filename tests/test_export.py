@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import small_project
 
 from pipeline.checksums import seal, verify
 from pipeline.errors import InputError
 from pipeline.predictor import Predictor
 from stages import export
+from stages.params import read_params
 from tests.exported import exported
 
 SPEED = {"sentences_per_second": 1000.0, "words_per_second": 15000.0}
@@ -123,3 +125,21 @@ def test_a_place_that_cannot_be_written_to_is_named(variant: Path, tmp_path: Pat
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="expected a place that may be written to"):
         export.run("r", variant, 0.3, None, tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("recipes", ["nope"], r"export\.recipes: expected one of gold, posterior, found nope"),
+        ("recipes", [], r"export\.recipes: expected one or more, each once, found \[\]"),
+        ("variants", ["int4"], r"export\.variants: expected one of float32, int8, found int4"),
+        ("variant", "int4", r"export\.variant: expected one of float32, int8, found int4"),
+        ("max_loss", -1, r"export\.max_loss: expected greater than or equal to 0"),
+    ],
+)
+def test_what_the_parameters_do_not_know_is_named(tmp_path: Path, key, value, message):
+    sections = small_project.params()
+    sections["export"][key] = value
+    small_project.write_params(tmp_path, sections)
+    with pytest.raises(InputError, match=message):
+        read_params(tmp_path / "params.yaml")
