@@ -37,6 +37,32 @@ class Float32:
 
 
 @settings
+class Factorised:
+    """Tables of embeddings as products of two thin matrices, the nearest ones by SVD."""
+
+    kind: Literal["factorised"] = "factorised"
+    rank: Annotated[int, Field(ge=1)] = 32
+    """Width of the thin matrices; a table stays whole where they would not be smaller."""
+
+    def __call__(self, model: onnx.ModelProto, batches: Batches) -> onnx.ModelProto:
+        """The graph with Gather and MatMul in the place of Gather. Source: Lan et al. 2020."""
+        model = _copied(model)
+        tables = {weight.name: weight for weight in _matrices(model) if len(weight.dims) == 2}
+        for node in [*model.graph.node]:
+            table = tables.get(node.input[0]) if node.op_type == "Gather" else None
+            if table is None or self.rank * sum(table.dims) >= np.prod(table.dims):
+                continue
+            left, right = _factors(numpy_helper.to_array(table), self.rank)
+            _replace(model, table.name, {"left": left, "right": right})
+            thin, out = f"{table.name}.thin", node.output[0]
+            node.input[0], node.output[0] = f"{table.name}.left", thin
+            product = helper.make_node("MatMul", [thin, f"{table.name}.right"], [out], name=out)
+            node.name = thin
+            model.graph.node.insert([*model.graph.node].index(node) + 1, product)
+        return model
+
+
+@settings
 class Int8:
     """Integers of 8 bits: ranges of what flows between LSTMs and products are found batch by batch.
 
@@ -44,6 +70,8 @@ class Int8:
     """
 
     kind: Literal["int8"] = "int8"
+    rank: Annotated[int, Field(ge=1)] | None = None
+    """Width of the thin matrices that tables of embeddings become first; null: they stay whole."""
 
     def __call__(self, model: onnx.ModelProto, batches: Batches) -> onnx.ModelProto:
         """The graph with ONNX Runtime's dynamic quantisation."""
@@ -56,7 +84,8 @@ class Int8:
                 before, after, op_types_to_quantize=kinds, weight_type=QuantType.QUInt8
             )
 
-        return _stored_in_bytes(_rewritten(model, quantise))
+        thin = model if self.rank is None else Factorised(rank=self.rank)(model, batches)
+        return _stored_in_bytes(_rewritten(thin, quantise))
 
 
 @settings
@@ -110,32 +139,6 @@ class Pruned:
                 values = matrices[weight.name]
                 kept = np.where(np.abs(values) > threshold, values, np.float32(0))
                 weight.CopyFrom(numpy_helper.from_array(kept, weight.name))
-        return model
-
-
-@settings
-class Factorised:
-    """Tables of embeddings as products of two thin matrices, the nearest ones by SVD."""
-
-    kind: Literal["factorised"] = "factorised"
-    rank: Annotated[int, Field(ge=1)] = 32
-    """Width of the thin matrices; a table stays whole where they would not be smaller."""
-
-    def __call__(self, model: onnx.ModelProto, batches: Batches) -> onnx.ModelProto:
-        """The graph with Gather and MatMul in the place of Gather. Source: Lan et al. 2020."""
-        model = _copied(model)
-        tables = {weight.name: weight for weight in _matrices(model) if len(weight.dims) == 2}
-        for node in [*model.graph.node]:
-            table = tables.get(node.input[0]) if node.op_type == "Gather" else None
-            if table is None or self.rank * sum(table.dims) >= np.prod(table.dims):
-                continue
-            left, right = _factors(numpy_helper.to_array(table), self.rank)
-            _replace(model, table.name, {"left": left, "right": right})
-            thin, out = f"{table.name}.thin", node.output[0]
-            node.input[0], node.output[0] = f"{table.name}.left", thin
-            product = helper.make_node("MatMul", [thin, f"{table.name}.right"], [out], name=out)
-            node.name = thin
-            model.graph.node.insert([*model.graph.node].index(node) + 1, product)
         return model
 
 

@@ -29,7 +29,7 @@ from tests.test_graphs import settled
 from tests.test_students import tiny
 
 TINY = BiLSTM(words=8, characters=4, hidden=8, word_dropout=0.0)
-VARIANTS = [Float32(), Int8(), Int8Static(), Pruned(sparsity=0.2), Factorised(rank=4)]
+VARIANTS = [Float32(), Int8(), Int8(rank=4), Int8Static(), Pruned(sparsity=0.2), Factorised(rank=4)]
 
 
 def told(variant=None) -> compress.Told:

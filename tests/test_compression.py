@@ -127,6 +127,12 @@ def test_a_table_of_low_rank_is_factorised_without_loss():
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def test_integers_may_be_those_of_thin_tables():
+    thin = Int8(rank=3)(table(100, 20, rank=3), [])
+    whole = Int8()(table(100, 20, rank=3), [])
+    assert len(thin.SerializeToString()) < len(whole.SerializeToString())
+
+
 def test_a_table_that_would_not_shrink_stays_whole():
     model = table(10, 4, rank=2)
     assert Factorised(rank=3)(model, []) == model
