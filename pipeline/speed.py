@@ -11,6 +11,7 @@ from pipeline.clocked import Clocked
 from pipeline.config import settings
 
 Sentences: TypeAlias = Sequence[Sequence[str]]
+Calls: TypeAlias = Sequence[Sentences]
 
 BATCH = 32
 """Sentences of a call, where they do not come one at a time."""
@@ -89,7 +90,7 @@ class Measured:
 def spread(sentences: Sentences) -> list[Sequence[str]]:
     """The same in an order of which every beginning comes evenly from all of them."""
     places = (_GOLDEN * np.arange(len(sentences))) % 1
-    ranks = places.argsort(kind="stable").argsort(kind="stable")
+    ranks: list[int] = places.argsort(kind="stable").argsort(kind="stable").tolist()
     return [sentences[rank] for rank in ranks]
 
 
@@ -138,7 +139,7 @@ def figures(timings: Timings, teacher: Timings, reference: Timings | None = None
 
 
 def _in_turn(
-    processes: Mapping[str, Clocked], calls: Sequence[Sentences], seconds: float
+    processes: Mapping[str, Clocked], calls: Calls, seconds: float
 ) -> dict[str, np.ndarray]:
     """Seconds of calls, by the wall and of computing [calls, 2]; at least one call each."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in processes}
@@ -153,9 +154,7 @@ def _in_turn(
     return {name: np.array(done) for name, done in times.items()}
 
 
-def _calls(
-    sentences: Sentences, singles: int
-) -> tuple[dict[int, list[Sentences]], list[Sentences]]:
+def _calls(sentences: Sentences, singles: int) -> tuple[dict[int, Calls], Calls]:
     """The calls of each batch size, and others to warm up with; in turn from all sentences."""
     if not sentences:
         raise ValueError("expected sentences to time taggers on, found none")
@@ -171,7 +170,7 @@ def _endless(sentences: Sentences) -> Iterator[Sequence[str]]:
         yield from sentences
 
 
-def _timing(seconds: np.ndarray, calls: Sequence[Sentences]) -> Timing:
+def _timing(seconds: np.ndarray, calls: Calls) -> Timing:
     done = calls[: len(seconds)]
     words = [sum(map(len, sentences)) for sentences in done]
     return Timing(seconds, np.array([*map(len, done)]), np.array(words))
