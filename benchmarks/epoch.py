@@ -37,6 +37,7 @@ FOLDERS = {
     name: Path("models" if name == "teachers" else "data") / name
     for name in ("corpora", "lessons", "targets", "emissions", "teachers")
 }
+FOLDERS["trained"] = FOLDERS["teachers"]  # as some older versions call it
 TEACHER = {
     "encoder": {"kind": "bilstm", "words": 64, "characters": 32, "hidden": 96, "dropout": 0.3},
     "head": "crf",

@@ -1,7 +1,9 @@
 """Every objective against its equation over listed paths, and the contract of the whole union."""
 
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -702,3 +704,11 @@ def test_two_grains_add_up():
         both = tuple(kind(weight=Constant(value=0.5)) for kind in kinds)
         expected = sum(0.5 * kind()(*parts) for kind in kinds)
         torch.testing.assert_close(total(both, 0.0, *parts), expected)
+
+
+def test_the_table_of_the_documentation_has_them_all():
+    """With what each reads, in the order of the union."""
+    text = (Path(__file__).parents[1] / "docs" / "objectives.md").read_text()
+    rows = re.findall(r"^\| [^`|]+ \| `(\w+)` \|.*\| ([\w ]+) \|$", text, re.MULTILINE)
+    kinds = [(each.__dataclass_fields__["kind"].default, each.reads) for each in OBJECTIVES]
+    assert rows == [(kind, ", ".join(reads) or "gold tags") for kind, reads in kinds]
