@@ -30,7 +30,7 @@ def hub_model(student: Tagger) -> nn.Module | None:
     config.label2id = {tag: number for number, tag in enumerate(student.tags)}
     model: Any = AutoModelForTokenClassification.from_config(config)
     lacking, _ = getattr(model, model.base_model_prefix).load_state_dict(
-        encoder.model.state_dict(),
+        _whole(encoder.model).state_dict(),
         strict=False,  # a head that pools the text is left out
     )
     heads = [part for _, part in model.named_children() if isinstance(part, nn.Linear)]
@@ -40,6 +40,16 @@ def hub_model(student: Tagger) -> nn.Module | None:
         heads[0].weight.copy_(student.emit.weight)
         heads[0].bias.copy_(student.emit.bias)
     return model.eval()
+
+
+def _whole(model: Any) -> Any:
+    """The same network with one table of embeddings, which the library knows, for thin ones."""
+    embedding = model.get_input_embeddings()
+    if isinstance(embedding, nn.Embedding):
+        return model
+    whole = copy.deepcopy(model)
+    whole.set_input_embeddings(nn.Embedding.from_pretrained(embedding.weight.detach()))
+    return whole
 
 
 def write_hub_model(student: Tagger, folder: Path) -> bool:

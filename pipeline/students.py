@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -123,12 +123,24 @@ class Transformer(OverPieces):
     """Fields of the configuration; with any of them, all weights are random."""
     sha256: str | None = None
     """What the weights file of a folder or package must hash to."""
+    rank: Width | None = None
+    """Embeddings as a table of this width times a matrix, at first the nearest; null: as they are.
+
+    Source: Lan et al. 2020 (ALBERT), §3.1."""
 
     def build(
         self, sentences: Iterable[Sequence[str]], teachers: Path | None = None
     ) -> TransformerEncoder:
         """The network before training; `teachers` is the folder of trained teachers."""
-        place = located(self.name, teachers)
+        encoder = self._whole(located(self.name, teachers))
+        return encoder if self.rank is None else _thinned(encoder, self.rank)
+
+    def load(self, folder: Path) -> TransformerEncoder:
+        """The network whose configuration and tokenizer `save` wrote, its weights still fresh."""
+        encoder = super().load(folder)
+        return encoder if self.rank is None else _thinned(encoder, self.rank)
+
+    def _whole(self, place: str) -> TransformerEncoder:
         if self.teacher is not None:
             return self._of_teacher(Path(place))
         if self.replace:
@@ -165,6 +177,38 @@ class Transformer(OverPieces):
         }
         encoder.load_state_dict(own)
         return encoder
+
+
+class ThinEmbedding(nn.Module):
+    """Vectors of pieces [..., width] from a narrow table and a matrix."""
+
+    def __init__(self, table: Float[Tensor, "pieces width"], rank: int) -> None:
+        super().__init__()
+        self.num_embeddings, self.embedding_dim = table.shape
+        axes = torch.linalg.eigh(table.T @ table).eigenvectors.flip(1)[:, :rank]
+        # An axis and its negative serve alike: the largest entry is made positive.
+        axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
+        self.table = nn.Embedding.from_pretrained(table @ axes, freeze=False)
+        self.widen = nn.Linear(rank, self.embedding_dim, bias=False)
+        self.widen.weight = nn.Parameter(axes.contiguous())
+
+    def forward(self, pieces: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """The vectors of pieces."""
+        return self.widen(self.table(pieces))
+
+    @property
+    def weight(self) -> Float[Tensor, "pieces width"]:
+        """The table that these two stand for."""
+        return self.table.weight @ self.widen.weight.T
+
+
+def _thinned(encoder: TransformerEncoder, rank: int) -> TransformerEncoder:
+    """The same network, its embeddings thin; InputError where they would not be thinner."""
+    table = encoder.model.get_input_embeddings().weight.detach()
+    if rank >= table.shape[1]:
+        raise InputError(f"rank: expected less than the embeddings' {table.shape[1]}, found {rank}")
+    encoder.model.set_input_embeddings(ThinEmbedding(table, rank))
+    return encoder
 
 
 Student: TypeAlias = Annotated[BiLSTM | CNN | Transformer | Window, Field(discriminator="kind")]

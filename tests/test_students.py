@@ -44,6 +44,7 @@ def examples(folder: Path) -> dict[str, Student]:
         "window": Window(),
         "window-spelled": Window(reach=1, **SMALL, **spelled),
         "transformer": Transformer(name=name, shapes=True),
+        "transformer-thin": Transformer(name=name, rank=4),
         "transformer-layers": Transformer(name=name, layers=1, pooling="mean"),
         "transformer-fresh": Transformer(name=name, replace={"intermediate_size": 24}, window=12),
     }
