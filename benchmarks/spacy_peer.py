@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from pipeline import timed
-from pipeline.clocked import Clocked
 from pipeline.corpus import Split, read_split, split_path
 from pipeline.metrics import count, f1
-from pipeline.speed import BATCHES, SINGLE, Measured, Speed, measure
 from pipeline.tags import Span, spans_of, tags_of
+from pipeline.timing import timed
+from pipeline.timing.clocked import Clocked
+from pipeline.timing.speed import BATCHES, SINGLE, Measured, Speed, measure
 
 HERE = Path(__file__).parent
 _HEADS = (

@@ -26,7 +26,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
 
-from pipeline.stopwatch import Sentences, serve
+from pipeline.timing.stopwatch import Sentences, serve
 
 
 def main() -> None:

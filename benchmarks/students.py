@@ -18,7 +18,7 @@ import onnxruntime
 import torch
 
 from pipeline.batching import in_order
-from pipeline.graphs import emissions_graph
+from pipeline.shipping.graphs import emissions_graph
 from pipeline.students import load_student
 
 TEXT = Path(__file__).parents[1] / "data/embedded/en/transfer.txt"

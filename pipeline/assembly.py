@@ -16,8 +16,8 @@ from pipeline.arrays import Vocabulary
 from pipeline.corpus import Split
 from pipeline.emissions import Emissions
 from pipeline.errors import InputError
+from pipeline.losses.supervision import Reading
 from pipeline.parts import PART, lists
-from pipeline.supervision import Reading
 from pipeline.targets import TargetRows
 
 _SENTENCES = {

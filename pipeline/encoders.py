@@ -16,8 +16,8 @@ from pipeline.description import read_description, read_weights
 from pipeline.emitter import Emitter
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
-from pipeline.pieces import Pooling
 from pipeline.places import file_of, located
+from pipeline.reading.pieces import Pooling
 from pipeline.transformer import TransformerEncoder
 
 

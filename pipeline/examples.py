@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from pipeline.arrays import KINDS, Column
+from pipeline.losses.supervision import Gold, Targets, Teacher, nobody
 from pipeline.parts import PART
-from pipeline.supervision import Gold, Targets, Teacher, nobody
 
 Scores: TypeAlias = tuple[Tensor, Tensor, Tensor]
 """Of a teacher: transitions [from, to], start [tags], end [tags]."""

@@ -11,11 +11,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.config import settings
-from pipeline.lexicon import CHARACTERS, SHAPES
 from pipeline.places import located, teacher_in
+from pipeline.reading.lexicon import CHARACTERS, SHAPES
+from pipeline.reading.words import Sentences, WordReader
 from pipeline.reduction import Reduced, reduced
 from pipeline.spelling import spell
-from pipeline.words import Sentences, WordReader
 
 Inputs: TypeAlias = dict[str, Tensor]
 Share = Annotated[float, Field(ge=0, lt=1)]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pipeline.config import settings
 from pipeline.features import Inputs, Width, WordFeatures, WordVectors
 from pipeline.kernels.recurrence import bilstm
-from pipeline.words import WordReader
+from pipeline.reading.words import WordReader
 
 
 @settings

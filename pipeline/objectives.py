@@ -11,12 +11,12 @@ from pydantic import Field
 
 from pipeline.config import settings
 from pipeline.lattice import Lattice, log_partition, nll
-from pipeline.matching import Correlation, Decoupled, Standardised
-from pipeline.pathwise import FuzzyPaths, FuzzyTags, TopK, TopWK
-from pipeline.schedules import Constant, Weight
-from pipeline.structural import LocalStructural, PotentialMSE, Structural
-from pipeline.supervision import Gold, Loss, Reading, Targets, Trust
-from pipeline.wordwise import EmissionKD, EmissionMSE, Posterior, TokenKD
+from pipeline.losses.matching import Correlation, Decoupled, Standardised
+from pipeline.losses.pathwise import FuzzyPaths, FuzzyTags, TopK, TopWK
+from pipeline.losses.schedules import Constant, Weight
+from pipeline.losses.structural import LocalStructural, PotentialMSE, Structural
+from pipeline.losses.supervision import Gold, Loss, Reading, Targets, Trust
+from pipeline.losses.wordwise import EmissionKD, EmissionMSE, Posterior, TokenKD
 
 
 @settings

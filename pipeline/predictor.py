@@ -11,13 +11,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from pipeline.batching import in_order
-from pipeline.chains import Chain, Links, Stretches, links_of, log_probs
 from pipeline.errors import InputError
-from pipeline.paths import Paths, k_best, viterbi
-from pipeline.readers import Reader, load_reader
-from pipeline.stored import read_json
+from pipeline.prediction.chains import Chain, Links, Stretches, links_of, log_probs
+from pipeline.prediction.paths import Paths, k_best, viterbi
+from pipeline.reading.readers import Reader, load_reader
+from pipeline.reading.stored import read_json
+from pipeline.reading.words import Arrays, Sentences
 from pipeline.tags import Scheme, Span, canonical, spans_of
-from pipeline.words import Arrays, Sentences
 
 FORMAT = 1
 """The layout of an exported folder that this code reads."""

@@ -6,9 +6,9 @@ from pydantic import Field
 
 from pipeline.config import settings
 from pipeline.description import Head
+from pipeline.losses.supervision import Reading, Trust
 from pipeline.objectives import Objective
 from pipeline.students import Student
-from pipeline.supervision import Reading, Trust
 from pipeline.training import Rate, Training
 
 

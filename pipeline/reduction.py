@@ -15,8 +15,8 @@ from torch import Tensor
 
 from pipeline.errors import InputError
 from pipeline.places import file_of
-from pipeline.stored import read_tokenizer
-from pipeline.words import PieceTable
+from pipeline.reading.stored import read_tokenizer
+from pipeline.reading.words import PieceTable
 
 _TABLES = ("word_embeddings.weight", "embed_tokens.weight", "tok_embeddings.weight", "wte.weight")
 """How the input embeddings of BERT's kind, of Llama's, ModernBERT's and GPT's are called."""

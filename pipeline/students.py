@@ -20,10 +20,10 @@ from pipeline.errors import InputError
 from pipeline.features import Inputs, Width, WordFeatures, WordVectors
 from pipeline.networks import BiLSTM
 from pipeline.places import located, teacher_in
+from pipeline.reading.words import WordReader
 from pipeline.tagger import Tagger
 from pipeline.tags import Scheme
 from pipeline.transformer import TransformerEncoder
-from pipeline.words import WordReader
 
 
 @settings

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.errors import InputError
-from pipeline.lexicon import SHAPES
-from pipeline.pieces import PieceReader, Pooling, Reading
-from pipeline.words import Sentences
+from pipeline.reading.lexicon import SHAPES
+from pipeline.reading.pieces import PieceReader, Pooling, Reading
+from pipeline.reading.words import Sentences
 
 
 class TransformerEncoder(nn.Module):

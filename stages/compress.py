@@ -5,26 +5,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pipeline.card import Source, Story, card
-from pipeline.checksums import seal, weigh
-from pipeline.compression import Batches, Variant
 from pipeline.config import plain
 from pipeline.corpus import SPLITS, Split, read_split, split_path
 from pipeline.errors import InputError
 from pipeline.evaluation import read_examined
-from pipeline.export import write_student
-from pipeline.graphs import emissions_graph
-from pipeline.huggingface import write_hub_model
 from pipeline.metrics import f1
 from pipeline.running.artifacts import made_by
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
 from pipeline.running.progress import log
+from pipeline.shipping.card import Source, Story, card
+from pipeline.shipping.checksums import seal, weigh
+from pipeline.shipping.compression import Batches, Variant
+from pipeline.shipping.export import write_student
+from pipeline.shipping.graphs import emissions_graph
+from pipeline.shipping.huggingface import write_hub_model
+from pipeline.shipping.trial import require_same, tried
+from pipeline.shipping.verdicts import Verdict, summary, write_verdict
 from pipeline.students import load_student
 from pipeline.tagger import Tagger
 from pipeline.tags import canonical, spans_of
-from pipeline.trial import require_same, tried
-from pipeline.verdicts import Verdict, summary, write_verdict
 
 CALIBRATION = 256
 """Train sentences of each corpus, evenly spaced, on which the range of numbers is found."""

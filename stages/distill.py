@@ -19,6 +19,7 @@ from pipeline.errors import InputError
 from pipeline.examples import Examples
 from pipeline.lattice import Lattice
 from pipeline.lessons import development_f1
+from pipeline.losses.supervision import Gold, Targets
 from pipeline.objectives import Objective, total
 from pipeline.parts import metadata_of, parts_of, read_tags
 from pipeline.recipes import Recipe
@@ -27,7 +28,6 @@ from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
 from pipeline.running.progress import log
 from pipeline.students import new_student, save_student
-from pipeline.supervision import Gold, Targets
 from pipeline.tags import require_tags
 from pipeline.targets import read_targets
 from pipeline.training import Training, fit, write_curve

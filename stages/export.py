@@ -4,12 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
-from pipeline.card import speed_section
-from pipeline.checksums import seal, verify
 from pipeline.errors import InputError
 from pipeline.running.artifacts import made_by, writing
 from pipeline.running.progress import log
-from pipeline.verdicts import read_loss
+from pipeline.shipping.card import speed_section
+from pipeline.shipping.checksums import seal, verify
+from pipeline.shipping.verdicts import read_loss
 
 
 def run(recipe: str, variant: Path, max_loss: float, speed: Path | None, out: Path) -> None:

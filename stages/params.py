@@ -5,16 +5,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.compression import Variant
 from pipeline.config import parse, read_yaml, settings
 from pipeline.errors import InputError
 from pipeline.extraction import Extract
 from pipeline.raw.sources import Corpus, Prepare
 from pipeline.recipes import Recipe
 from pipeline.scoring import Score
+from pipeline.shipping.compression import Variant
 from pipeline.significance import Evaluate
-from pipeline.speed import Speed
 from pipeline.teachers import Teacher
+from pipeline.timing.speed import Speed
 from pipeline.training import Training
 
 

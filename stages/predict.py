@@ -15,15 +15,15 @@ from typing import IO, Any
 
 import numpy as np
 
-from pipeline.answers import WRITERS, Writer
-from pipeline.chains import Links
 from pipeline.errors import InputError
+from pipeline.prediction.answers import WRITERS, Writer
+from pipeline.prediction.chains import Links
 from pipeline.predictor import Predictor, is_exported
 from pipeline.raw.sentences import STANDARD_INPUT
 from pipeline.raw.untagged import READERS, Untagged, guessed
+from pipeline.reading.words import Arrays
 from pipeline.running.artifacts import space_for, writing
 from pipeline.running.progress import log, progress
-from pipeline.words import Arrays
 
 _BATCHES_AHEAD = 8
 """Batches' worth of sentences that are read before they are sorted by length and tagged."""

@@ -11,14 +11,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pipeline import timed
-from pipeline.clocked import Clocked
 from pipeline.corpus import read_split
 from pipeline.errors import InputError
 from pipeline.reporting.frontier import page, points
 from pipeline.running.artifacts import made_by, writing
 from pipeline.running.progress import log
-from pipeline.speed import BATCH, Measured, Speed, figures, measure
+from pipeline.timing import timed
+from pipeline.timing.clocked import Clocked
+from pipeline.timing.speed import BATCH, Measured, Speed, figures, measure
 
 
 @dataclass(frozen=True)

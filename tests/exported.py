@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+from pipeline.reading.words import WordReader
 from pipeline.tags import allowed
-from pipeline.words import WordReader
 
 TAGS = ("O", "B-PER", "I-PER", "E-PER", "S-PER", "B-LOC", "I-LOC", "E-LOC", "S-LOC")
 KNOWN = {

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pipeline.decoding import k_best
 from pipeline.lattice import Lattice, log_marginals
-from pipeline.supervision import Targets, Teacher
+from pipeline.losses.supervision import Targets, Teacher
 
 NAMES = ("emissions", "transitions", "start", "end")
 

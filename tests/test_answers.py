@@ -7,8 +7,8 @@ import tempfile
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.answers import WRITERS, as_columns, record_of
 from pipeline.errors import InputError
+from pipeline.prediction.answers import WRITERS, as_columns, record_of
 from pipeline.predictor import Alternative, PredictedSpan, Prediction
 from pipeline.raw.columns import Conll
 from pipeline.raw.records import ParquetTable
@@ -92,7 +92,7 @@ def test_a_word_that_columns_cannot_hold_is_refused(word):
 
 
 def test_tables_are_those_of_a_corpus(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.answers._ROW_GROUP", 2)
+    monkeypatch.setattr("pipeline.prediction.answers._ROW_GROUP", 2)
     path = tmp_path / "out.parquet"
     path.write_bytes(written("parquet", *[answer()] * 5))
     table = pq.read_table(path)

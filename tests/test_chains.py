@@ -11,9 +11,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from makers import lattice, lattices
 
-from pipeline.chains import Chain, Links, Stretches, links_of, log_marginals, log_probs
 from pipeline.lattice import Lattice, log_partition, restrict
 from pipeline.lattice import log_marginals as torch_marginals
+from pipeline.prediction.chains import Chain, Links, Stretches, links_of, log_marginals, log_probs
 
 few = examples(max_examples=60)
 

@@ -12,8 +12,6 @@ from onnx import numpy_helper
 from ruamel.yaml import YAML
 from toys import TAGS, sentences, write_corpus
 
-from pipeline.checksums import verify
-from pipeline.compression import Factorised, Float32, Int8, Int8Static, Pruned
 from pipeline.corpus import read_split
 from pipeline.errors import InputError
 from pipeline.evaluation import Evaluation, Examined, write_examined
@@ -22,6 +20,8 @@ from pipeline.lessons import Lessons
 from pipeline.metrics import count, f1
 from pipeline.networks import BiLSTM
 from pipeline.predictor import Predictor
+from pipeline.shipping.checksums import verify
+from pipeline.shipping.compression import Factorised, Float32, Int8, Int8Static, Pruned
 from pipeline.students import Transformer, load_student, new_student, save_student
 from stages import compress
 from tests import toys

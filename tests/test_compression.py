@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from pipeline.compression import Factorised, Float32, Int8, Int8Static, Pruned, Variant
+from pipeline.shipping.compression import Factorised, Float32, Int8, Int8Static, Pruned, Variant
 from pipeline.tagger import Tagger
 from tests import toys
 from tests.test_graphs import RAGGED, model_of, settled

@@ -16,16 +16,16 @@ from pipeline.errors import InputError
 from pipeline.examples import Examples
 from pipeline.extraction import extract
 from pipeline.lattice import log_marginals
+from pipeline.losses.structural import Structural
+from pipeline.losses.supervision import Weigh
+from pipeline.losses.wordwise import Posterior
 from pipeline.networks import BiLSTM
 from pipeline.objectives import GoldNLL, Objective
 from pipeline.recipes import Recipe
-from pipeline.structural import Structural
 from pipeline.students import new_student, save_student
-from pipeline.supervision import Weigh
 from pipeline.targets import write_targets
 from pipeline.training import Training
 from pipeline.transitions import read_transitions
-from pipeline.wordwise import Posterior
 from stages import distill
 
 TINY = BiLSTM(words=4, characters=4, hidden=4)

@@ -20,7 +20,7 @@ from pipeline.errors import InputError
 from pipeline.overlay import overlaid
 from pipeline.predictor import Predictor
 from pipeline.raw.untagged import READERS
-from pipeline.readers import load_reader
+from pipeline.reading.readers import load_reader
 from stages.cli import app
 from stages.params import Params, read_params
 from tests import test_objectives

@@ -13,7 +13,7 @@ from pipeline.corpus import Split
 from pipeline.emissions import Emissions
 from pipeline.errors import InputError
 from pipeline.examples import Examples
-from pipeline.supervision import Reading
+from pipeline.losses.supervision import Reading
 from pipeline.targets import TargetRows
 from tests import toys
 

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 
 from pipeline import expectations as module
-from pipeline.expectations import expectations, expected_score
 from pipeline.lattice import Lattice
+from pipeline.losses.expectations import expectations, expected_score
 from tests import makers, oracle
 
 

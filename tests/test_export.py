@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import small_project
 
-from pipeline.checksums import seal, verify
 from pipeline.errors import InputError
 from pipeline.predictor import Predictor
+from pipeline.shipping.checksums import seal, verify
 from stages import export
 from stages.params import read_params
 from tests.exported import exported

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.decoding import viterbi
-from pipeline.graphs import emissions_graph
+from pipeline.shipping.graphs import emissions_graph
 from pipeline.tagger import Tagger
 from tests import toys
 from tests.test_students import fresh, student  # noqa: F401

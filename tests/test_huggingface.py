@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, pipeline
 
-from pipeline.huggingface import write_hub_model
 from pipeline.networks import BiLSTM
+from pipeline.shipping.huggingface import write_hub_model
 from pipeline.tagger import Tagger
 from tests import toys
 from tests.test_graphs import settled

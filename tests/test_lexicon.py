@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.lexicon import CHARACTERS, Lexicon, Spelling, characters, grams, shape
+from pipeline.reading.lexicon import CHARACTERS, Lexicon, Spelling, characters, grams, shape
 
 WORDS = st.lists(st.text(max_size=8), max_size=30)
 NUMBERS = {"a": 2, "oslo": 3}

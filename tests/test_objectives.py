@@ -15,14 +15,14 @@ from torch import Tensor
 from pipeline.config import parse
 from pipeline.errors import InputError
 from pipeline.lattice import Lattice, log_marginals, score, temper
-from pipeline.matching import Correlation, Decoupled, Standardised
+from pipeline.losses.matching import Correlation, Decoupled, Standardised
+from pipeline.losses.pathwise import FuzzyPaths, FuzzyTags, TopK, TopWK, scores
+from pipeline.losses.schedules import Annealed, Constant
+from pipeline.losses.structural import LocalStructural, PotentialMSE, Structural
+from pipeline.losses.supervision import Drop, Gold, Targets, Weigh
+from pipeline.losses.temperature import EntropyBand
+from pipeline.losses.wordwise import EmissionKD, EmissionMSE, Posterior, TokenKD
 from pipeline.objectives import GoldNLL, Objective, total
-from pipeline.pathwise import FuzzyPaths, FuzzyTags, TopK, TopWK, scores
-from pipeline.schedules import Annealed, Constant
-from pipeline.structural import LocalStructural, PotentialMSE, Structural
-from pipeline.supervision import Drop, Gold, Targets, Weigh
-from pipeline.temperature import EntropyBand
-from pipeline.wordwise import EmissionKD, EmissionMSE, Posterior, TokenKD
 from tests import makers, oracle
 from tests.makers import taught_by
 

@@ -12,7 +12,7 @@ from test_chains import chain
 
 from pipeline import decoding
 from pipeline.lattice import Lattice, restrict
-from pipeline.paths import k_best, viterbi
+from pipeline.prediction.paths import k_best, viterbi
 
 few = examples(max_examples=60)
 EVERYTHING = 4**4 + 3

@@ -16,9 +16,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from pipeline import decoding
-from pipeline.chains import links_of
 from pipeline.errors import InputError
 from pipeline.lattice import Lattice
+from pipeline.prediction.chains import links_of
 from pipeline.predictor import Predictor, is_exported
 from pipeline.tags import spans_of, tag_set
 

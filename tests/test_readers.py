@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
-from pipeline.readers import load_reader
-from pipeline.stored import read_json, write_json
+from pipeline.reading.readers import load_reader
+from pipeline.reading.stored import read_json, write_json
 from tests.test_transformer import encoder
 
 SENTENCES = [["the", "London", "bridge"] * 9, [], ["", "x" * 300, "東京", "Abc", "\ufeff"], ["."]]
@@ -71,6 +71,6 @@ def test_a_reader_of_another_kind_is_refused(change: dict, tmp_path: Path):
 
 def test_readers_need_numpy_alone():
     heavy = "torch", "transformers", "pydantic", "jaxtyping", "tokenizers"
-    code = f"import pipeline.readers, sys; print(*{{*{heavy}}} & sys.modules.keys())"
+    code = f"import pipeline.reading.readers, sys; print(*{{*{heavy}}} & sys.modules.keys())"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []

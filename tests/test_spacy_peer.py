@@ -15,7 +15,7 @@ STAND_IN = """#!{python}
 import json, sys
 from pathlib import Path
 sys.path.insert(0, ".")
-from pipeline.stopwatch import serve
+from pipeline.timing.stopwatch import serve
 
 class Quick:
     parameters = None

@@ -15,21 +15,21 @@ import torch
 from small_project import params
 from toys import TAGS, sentences, write_corpus
 
-from pipeline.checksums import seal
-from pipeline.clocked import Clocked
 from pipeline.config import parse
 from pipeline.encoders import Pretrained
 from pipeline.errors import InputError
-from pipeline.export import write_student
-from pipeline.graphs import emissions_graph
 from pipeline.networks import BiLSTM
-from pipeline.references import bert_base
 from pipeline.reporting.frontier import Mark, page, points, undominated
-from pipeline.speed import BATCH, WAYS, Speed, Timing, Way, figures, measure, spread
-from pipeline.stopwatch import peak_memory
+from pipeline.shipping.checksums import seal
+from pipeline.shipping.export import write_student
+from pipeline.shipping.graphs import emissions_graph
 from pipeline.students import new_student, save_student
 from pipeline.tagger import Tagger
 from pipeline.teachers import save_teacher
+from pipeline.timing.clocked import Clocked
+from pipeline.timing.references import bert_base
+from pipeline.timing.speed import BATCH, WAYS, Speed, Timing, Way, figures, measure, spread
+from pipeline.timing.stopwatch import peak_memory
 from stages import speed
 from stages.params import read_params
 from tests.test_transformer import encoder
@@ -40,7 +40,7 @@ TINY = BiLSTM(words=4, characters=4, hidden=4, layers=1)
 SLEEPER = """
 import json, os, sys, time
 from pipeline.errors import InputError
-from pipeline.stopwatch import serve
+from pipeline.timing.stopwatch import serve
 
 class Sleeper:
     def __init__(self, order):

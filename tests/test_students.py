@@ -10,6 +10,8 @@ from pipeline.decoding import viterbi
 from pipeline.errors import InputError
 from pipeline.features import Grams, ReducedPieces
 from pipeline.lattice import nll
+from pipeline.losses.supervision import Gold
+from pipeline.losses.wordwise import Posterior
 from pipeline.networks import BiLSTM
 from pipeline.objectives import Objective
 from pipeline.students import (
@@ -21,9 +23,7 @@ from pipeline.students import (
     new_student,
     save_student,
 )
-from pipeline.supervision import Gold
 from pipeline.tagger import Tagger
-from pipeline.wordwise import Posterior
 from tests import makers, toys
 from tests.test_transformer import encoder
 

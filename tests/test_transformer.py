@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from pipeline.pieces import windows
+from pipeline.reading.pieces import windows
 from pipeline.transformer import TransformerEncoder
 
 PIECES = [

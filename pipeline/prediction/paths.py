@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.chains import Chain
+from pipeline.prediction.chains import Chain
 
 
 class Paths(NamedTuple):

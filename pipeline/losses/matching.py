@@ -9,10 +9,10 @@ from torch import Tensor
 
 from pipeline.config import settings
 from pipeline.lattice import Lattice, log_marginals
-from pipeline.schedules import Constant, Weight
-from pipeline.supervision import Gold, Loss, Reading, Targets
-from pipeline.temperature import Temperature
-from pipeline.wordwise import Rows, divergence, divergences, over_words, softened
+from pipeline.losses.schedules import Constant, Weight
+from pipeline.losses.supervision import Gold, Loss, Reading, Targets
+from pipeline.losses.temperature import Temperature
+from pipeline.losses.wordwise import Rows, divergence, divergences, over_words, softened
 
 Factor: TypeAlias = Annotated[float, Field(ge=0)]
 LEAST = -1e30

@@ -19,9 +19,9 @@ from torch import nn
 
 from pipeline.features import WordVectors
 from pipeline.networks import BiLSTMEncoder
+from pipeline.shipping.traced import traced_graph
 from pipeline.students import CNNEncoder, WindowEncoder
 from pipeline.tagger import Tagger
-from pipeline.traced import traced_graph
 from pipeline.transformer import TransformerEncoder
 
 OPSET = 18

@@ -10,12 +10,12 @@ from pydantic import AfterValidator
 from torch import Tensor
 
 from pipeline.config import settings
-from pipeline.expectations import Expectations, expectations, expected_score
 from pipeline.lattice import SCORES, Lattice, exact_log_partition, log_marginals, temper
-from pipeline.schedules import Constant, Weight
-from pipeline.supervision import Gold, Loss, Reading, Targets
-from pipeline.temperature import EntropyBand, Temperature
-from pipeline.wordwise import over_words
+from pipeline.losses.expectations import Expectations, expectations, expected_score
+from pipeline.losses.schedules import Constant, Weight
+from pipeline.losses.supervision import Gold, Loss, Reading, Targets
+from pipeline.losses.temperature import EntropyBand, Temperature
+from pipeline.losses.wordwise import over_words
 
 
 def _a_sentence(temperature: float | EntropyBand) -> float | EntropyBand:

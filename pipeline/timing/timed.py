@@ -1,4 +1,4 @@
-"""Taggers of every kind, loaded to be timed. `python -m pipeline.timed` answers orders.
+"""Taggers of every kind, loaded to be timed. `python -m pipeline.timing.timed` answers orders.
 
 Nothing heavy is imported before it is asked for: what a process holds in memory is measured.
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.stopwatch import Timed, serve
+from pipeline.timing.stopwatch import Timed, serve
 
 
 class InTorch:
@@ -51,7 +51,7 @@ def _student(folder: Path) -> Timed:
 
 
 def _bert_base(folder: Path) -> Timed:
-    from pipeline.references import bert_base
+    from pipeline.timing.references import bert_base
 
     return InTorch(bert_base(folder))
 

@@ -11,8 +11,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pipeline.lexicon import GRAMS, Lexicon, Spelling, characters, grams
-from pipeline.stored import read_json, read_reader, read_tokenizer, write_json, write_tokenizer
+from pipeline.reading.lexicon import GRAMS, Lexicon, Spelling, characters, grams
+from pipeline.reading.stored import (
+    read_json,
+    read_reader,
+    read_tokenizer,
+    write_json,
+    write_tokenizer,
+)
 
 Sentences: TypeAlias = Sequence[Sequence[str]]
 Arrays: TypeAlias = dict[str, np.ndarray]

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from pipeline.config import settings
 from pipeline.lattice import Lattice, log_marginals
-from pipeline.schedules import Constant, Weight
-from pipeline.supervision import Gold, Loss, Reading, Targets
-from pipeline.temperature import EntropyBand, Temperature
+from pipeline.losses.schedules import Constant, Weight
+from pipeline.losses.supervision import Gold, Loss, Reading, Targets
+from pipeline.losses.temperature import EntropyBand, Temperature
 
 FLOOR = -30.0
 """What a student's impossible tag counts as, in nats: infinite loss would teach nothing."""

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from pipeline.errors import InputError
-from pipeline.pieces import PieceReader
-from pipeline.stored import read_json
-from pipeline.words import Arrays, Sentences, WordReader
+from pipeline.reading.pieces import PieceReader
+from pipeline.reading.stored import read_json
+from pipeline.reading.words import Arrays, Sentences, WordReader
 
 
 @runtime_checkable

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from pipeline.config import settings
 from pipeline.lattice import Lattice, exact_log_partition, log_partition, restrict
-from pipeline.schedules import Constant, Weight
-from pipeline.supervision import Gold, Loss, Reading, Targets
+from pipeline.losses.schedules import Constant, Weight
+from pipeline.losses.supervision import Gold, Loss, Reading, Targets
 
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 

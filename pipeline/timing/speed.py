@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from pydantic import Field
 
-from pipeline.clocked import Clocked
 from pipeline.config import settings
+from pipeline.timing.clocked import Clocked
 
 Sentences: TypeAlias = Sequence[Sequence[str]]
 Calls: TypeAlias = Sequence[Sentences]

@@ -7,8 +7,8 @@ from pipeline.corpus import Split
 from pipeline.errors import InputError
 from pipeline.metrics import Counts, count
 from pipeline.predictor import Predictor
+from pipeline.shipping.verdicts import Scores, scores
 from pipeline.tagger import Tagger
-from pipeline.verdicts import Scores, scores
 
 
 def require_same(folder: Path, student: Tagger, splits: Mapping[str, Split]) -> None:

@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pipeline.lexicon import shape
-from pipeline.stored import read_reader, read_tokenizer, write_json, write_tokenizer
-from pipeline.words import Arrays, Sentences
+from pipeline.reading.lexicon import shape
+from pipeline.reading.stored import read_reader, read_tokenizer, write_json, write_tokenizer
+from pipeline.reading.words import Arrays, Sentences
 
 Pooling: TypeAlias = Literal["first", "mean"]
 """A word's vector: that of its first piece, or the mean over its pieces."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.verdicts import MUCH, Verdict
+from pipeline.shipping.verdicts import MUCH, Verdict
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What objectives are made of; `pipeline/objectives.py` lists them all."""

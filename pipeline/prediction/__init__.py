@@ -1,0 +1,1 @@
+"""What a student needs where PyTorch is not installed: NumPy alone."""

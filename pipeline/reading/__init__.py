@@ -1,0 +1,1 @@
+"""Sentences to arrays: what a tagger reads of words, with NumPy alone."""

@@ -1,0 +1,1 @@
+"""A trained student made into a folder that stands alone, and made smaller."""

@@ -1,0 +1,1 @@
+"""How fast and how large taggers are on this machine."""
