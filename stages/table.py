@@ -57,10 +57,25 @@ def _table(figures: Figures, fast: Figures) -> Table:
     for row in _recipes(figures["recipes"], fast):
         table.add_row(*row)
     table.add_section()
-    for kind, role in {"exported": "exported", "references": "untrained"}.items():
-        for name, tagger in fast.get(kind, {}).items():
-            table.add_row(f"{name} ({role})", *_cells(tagger, tagger))
+    for row in (*_exported(fast.get("exported", {})), *_references(fast.get("references", {}))):
+        table.add_row(*row)
     return table
+
+
+def _exported(variants: Figures) -> Iterator[tuple[str, ...]]:
+    """Variants below their recipe: `recipe/variant` is too wide for a column."""
+    above = ""
+    for name, tagger in variants.items():
+        recipe, _, variant = name.rpartition("/")
+        if recipe and recipe != above:
+            yield (f"{recipe}, exported:",)
+        above = recipe
+        yield f"  {variant}" if recipe else f"{name} (exported)", *_cells(tagger, tagger)
+
+
+def _references(taggers: Figures) -> Iterator[tuple[str, ...]]:
+    for name, tagger in taggers.items():
+        yield f"{name} (untrained)", *_cells(tagger, tagger)
 
 
 def _recipes(recipes: Figures, fast: Figures) -> Iterator[tuple[str, ...]]:

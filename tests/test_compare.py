@@ -285,13 +285,15 @@ def test_the_table_names_everyone_and_fits(tmp_path, capsys):
     speed = root / "speed.json"
     exported = {**measured, "f1": 71.25, "parameters": 5, "bytes": 4321}
     reference = {**measured, "parameters": 10**8, "bytes": 4 * 10**8}
-    groups = {"exported": {"small": exported}, "references": {"bert-base": reference}}
+    students = {"small": exported, "fair/int8": exported, "fair/pruned": exported}
+    groups = {"exported": students, "references": {"bert-base": reference}}
     speed.write_text(json.dumps({"recipes": {"top_wk": measured}, "teachers": {}, **groups}))
     table.run(root / OUTS[0], speed, root / OUTS[2])
     said = capsys.readouterr().out
     for word in ("en (teacher)", "gold (baseline)", "top_wk", "posterior", "1,234", "17.2"):
         assert word in said
     assert re.search(r"small \(exported\) +71\.25 .* 4\.32 kB", said)
+    assert re.search(r"fair, exported: *\n +int8 +71\.25 .*\n +pruned +71\.25 ", said)
     assert re.search(r"bert-base \(untrained\) +– .* 100 M +400 MB", said)
     lines = said.splitlines()
     assert max(map(len, (line for line in lines if "report" not in line))) <= 100
