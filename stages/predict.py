@@ -62,8 +62,18 @@ def run(model: Path, paths: Sequence[Path], wanted: Wanted) -> None:
                 writer.write(zip(some, found, strict=True))
                 advance(len(some))
     except BrokenPipeError:
-        # Whoever read has had enough. Nothing may be written when Python ends, either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # whoever read has had enough
+    except InputError:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _give_up_output()
+        raise
+
+
+def _give_up_output() -> None:
+    """Let nothing be written when Python ends, either: that would fail, and change the status."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _target(wanted: Wanted) -> str:

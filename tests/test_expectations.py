@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import given
 
-from pipeline import expectations as module
 from pipeline.lattice import Lattice
+from pipeline.losses import expectations as module
 from pipeline.losses.expectations import expectations, expected_score
 from tests import makers, oracle
 
