@@ -334,13 +334,17 @@ def _work() -> None:
     from stages import distill
     from stages.params import read_params
 
+    try:
+        from pipeline import schedule as trains
+    except ImportError:  # older versions, without phases
+        trains = distill
     clock, fit = Clock(), training.fit
     torch.set_num_threads(1)
     students: dict[str, Student] = {}
     params = read_params(Path("params.yaml"))
     for name, recipe in params.recipes.items():
         caught: list[tuple[Any, ...]] = []
-        distill.fit = lambda *run, caught=caught: caught.append(run) or []
+        trains.fit = lambda *run, caught=caught: caught.append(run) or []
         read = (recipe, recipe.training(params.distill, 1))
         names = [*inspect.signature(distill.run).parameters][1:-1]  # older versions had fewer
         folders = {name: FOLDERS[name] for name in names}

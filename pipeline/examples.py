@@ -41,6 +41,11 @@ class Examples:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def labelled(self) -> np.ndarray:
+        """Which sentences have gold tags [sentences]; the others are transfer text."""
+        return self._columns["gold"].lengths > 0
+
     def words(self) -> Iterator[list[str]]:
         """The words of every sentence, in order."""
         for first in range(0, len(self), PART):

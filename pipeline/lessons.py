@@ -24,6 +24,10 @@ class Lessons:
         self._tags = [tags for split in splits for tags in _numbered(split)]
         self.lengths = sizes(self._words)
 
+    def drawn(self, epoch: int) -> Sequence[int]:
+        """All sentences, in every epoch."""
+        return range(len(self.lengths))
+
     def batch(self, chosen: Sequence[int]) -> tuple[Sentences, Int[Tensor, "batch words"]]:
         """Words, and gold tags as numbers, padded with 0 to the longest sentence."""
         words = [self._words[index] for index in chosen]

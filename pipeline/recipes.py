@@ -1,5 +1,7 @@
 """A recipe: which student learns what, from which text. Sections `recipes` and `distill`."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -8,6 +10,7 @@ from pipeline.config import settings
 from pipeline.description import Head
 from pipeline.losses.supervision import Reading, Trust
 from pipeline.objectives import Objective
+from pipeline.phases import Keep, Mix, Phase
 from pipeline.students import Student
 from pipeline.training import Rate, Training
 
@@ -18,7 +21,10 @@ class Recipe:
 
     student: Student
     head: Head = "crf"
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
+    objectives: tuple[Objective, ...] = ()
+    """Of every phase that has none of its own."""
+    phases: tuple[Phase, ...] = ()
+    """Stretches of training, one after the other; none: a single one, as the recipe says."""
     transfer: Annotated[int, Field(ge=0)] | Literal["all"] = 0
     """Sentences of each corpus's unlabelled text that are learnt from too."""
     epochs: Annotated[int, Field(ge=1)] | None = None
@@ -27,13 +33,33 @@ class Recipe:
     """Instead of `distill.learning_rate`: a transformer wants a smaller one than an LSTM."""
     head_learning_rate: Rate | None = None
     """Instead of `distill.head_learning_rate`."""
+    keep: Keep | None = None
+    """Instead of `distill.keep`."""
+    mix: Mix | None = None
+    """Transfer sentences for each labelled one in an epoch; null: all that there are."""
     confidence: Trust | None = None
     """How much a sentence's teacher counts by how sure it is, in every objective that reads it."""
 
     @property
+    def course(self) -> tuple[Phase, ...]:
+        """Its phases, each with what the recipe says where it leaves something open."""
+        return tuple(self._filled(phase) for phase in self.phases or (Phase(),))
+
+    def _filled(self, phase: Phase) -> Phase:
+        mix = phase.mix or (self.mix if phase.text == "all" else None)
+        return replace(phase, objectives=phase.objectives or self.objectives or None, mix=mix)
+
+    def placed(self) -> Iterator[tuple[str, Objective]]:
+        """Each objective that is minimised, with its key in the recipe."""
+        for number, phase in enumerate(self.phases or (Phase(),)):
+            where = "" if phase.objectives is None else f"phases.{number}."
+            for place, objective in enumerate(phase.objectives or self.objectives):
+                yield f"{where}objectives.{place}", objective
+
+    @property
     def reads(self) -> frozenset[Reading]:
         """What of the teacher's the objectives read."""
-        return frozenset(reading for each in self.objectives for reading in each.reads)
+        return frozenset(reading for _, each in self.placed() for reading in each.reads)
 
     @property
     def taught(self) -> bool:
@@ -47,9 +73,7 @@ class Recipe:
 
     def training(self, shared: Training, seed: int) -> Training:
         """The shared training settings, what this recipe has of its own, a seed of the grid."""
-        own = {
-            name: getattr(self, name) for name in ("epochs", "learning_rate", "head_learning_rate")
-        }
-        own = {name: value for name, value in own.items() if value is not None}
+        names = ("epochs", "learning_rate", "head_learning_rate", "keep")
+        own = {name: value for name in names if (value := getattr(self, name)) is not None}
         settings = {**vars(shared), **own, "seed": seed}
         return Training(**{name: settings[name] for name in Training.__dataclass_fields__})

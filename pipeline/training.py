@@ -4,7 +4,6 @@ Every random choice is a function of the seed and the step, so a killed run goes
 checkpoint as if it had never stopped.
 """
 
-import csv
 import hashlib
 import math
 import os
@@ -23,6 +22,7 @@ from pipeline import checkpoints
 from pipeline.batching import shuffled
 from pipeline.checkpoints import Checkpoint
 from pipeline.config import settings
+from pipeline.curves import Row
 from pipeline.device import moved, sow
 from pipeline.errors import InputError
 from pipeline.lattice import Lattice, NotNumbers
@@ -57,6 +57,8 @@ class Training:
     """Largest norm of the gradient."""
     patience: Count | None = None
     """Epochs without a better development F1 after which training stops; null: never."""
+    keep: Literal["best", "last"] = "best"
+    """Which weights are left: those of the best epoch by development F1, or of the last one."""
     seed: int = 1
 
     def rate(self, share: float) -> float:
@@ -74,18 +76,21 @@ class Training:
         }[self.decay]
 
 
-Row: TypeAlias = dict[str, int | float]
-"""One epoch of a learning curve: step, epoch, loss (nats a sentence), dev_f1 (percent)."""
-
-
 @runtime_checkable
 class Source(Protocol):
     """Where batches come from; `lengths` says what each sentence takes of a batch's budget."""
 
     lengths: list[int]
 
+    def drawn(self, epoch: int) -> Sequence[int]:
+        """The sentences of an epoch, counted from 0; as many in each."""
+        ...
+
     def batch(self, chosen: Sequence[int]) -> tuple[Sentences, Any]:
-        """The words of some sentences, and whatever the loss needs beside the lattice."""
+        """The words of some sentences, and whatever the loss needs beside the lattice.
+
+        What is random in it is drawn from PyTorch's generator, which the run sows.
+        """
         ...
 
 
@@ -120,14 +125,14 @@ def fit(
     training: Training,
     kept: Path,
 ) -> list[Row]:
-    """Train in place; leaves the weights of the best epoch. Returns the curve, a row an epoch.
+    """Train in place; leaves the weights that `training.keep` says. Returns a row an epoch.
 
     `validate` gives the development F1 in percent. `kept` is a folder for checkpoints: a run that
     finds one there goes on from it.
     """
     run = _Run(tagger, source, loss, validate, training, kept)
     run.resume()
-    size = len(source.lengths)
+    size = len(source.drawn(0))
     done = run.progress.epoch * size + run.progress.sentences
     with progress(training.epochs * size, "training", "sentences", done) as advance:
         while not run.finished():
@@ -135,17 +140,10 @@ def fit(
                 run.epoch(advance)
             except NotNumbers as error:
                 raise run.diverged(str(error)) from None
-    tagger.load_state_dict(run.best)
+    if training.keep == "best":
+        tagger.load_state_dict(run.best)
     tagger.eval()
     return run.progress.curve
-
-
-def write_curve(path: Path, curve: Sequence[Row]) -> None:
-    """Write the rows that `fit` returned as CSV: step, epoch, loss, dev_f1."""
-    with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, ["step", "epoch", "loss", "dev_f1"], lineterminator="\n")
-        table.writeheader()
-        table.writerows(curve)
 
 
 @dataclass
@@ -175,11 +173,12 @@ class _Run:
         """The rest of the current epoch, then validation."""
         now = self.progress
         self.tagger.train()
-        batches = shuffled(
-            self.source.lengths, self.training.batch_words, _seed(self.training.seed, now.epoch)
-        )
+        drawn = self.source.drawn(now.epoch)
+        lengths = [self.source.lengths[sentence] for sentence in drawn]
+        seed = seed_of(self.training.seed, now.epoch)
+        batches = shuffled(lengths, self.training.batch_words, seed)
         for batch in batches[now.batches :]:
-            self._learn(batch, len(batches))
+            self._learn([drawn[place] for place in batch], len(batches))
             advance(len(batch))
             self._save_now_and_then()
         self._validate()
@@ -202,9 +201,9 @@ class _Run:
 
     def _losses(self, batch: list[int], share: float) -> Float[Tensor, " batch"]:
         """One loss a sentence, in nats; where the run stands decides its random numbers."""
-        words, beside = self.source.batch(batch)
         device = self.tagger.emit.weight.device
-        sow(device, _seed(self.training.seed, self.progress.epoch, self.progress.batches))
+        sow(device, seed_of(self.training.seed, self.progress.epoch, self.progress.batches))
+        words, beside = self.source.batch(batch)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             lattice = self.tagger(self.tagger.encoder.inputs(words))
         return self.loss(lattice, moved(beside, device), share)
@@ -279,7 +278,7 @@ def _groups(tagger: Tagger, training: Training) -> list[dict[str, Any]]:
     ]
 
 
-def _seed(*parts: int) -> int:
+def seed_of(*parts: int) -> int:
     """A seed that depends on every part."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
 

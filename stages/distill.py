@@ -3,34 +3,31 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from pipeline.assembly import Lesson, write_examples
 from pipeline.corpus import read_split, split_path
+from pipeline.curves import write_curve
 from pipeline.description import read_description
 from pipeline.device import found_device
 from pipeline.emissions import read_emissions
 from pipeline.errors import InputError
 from pipeline.examples import Examples
-from pipeline.lattice import Lattice
 from pipeline.lessons import development_f1
-from pipeline.losses.supervision import Gold, Targets
-from pipeline.objectives import Objective, total
+from pipeline.objectives import Objective
 from pipeline.parts import metadata_of, parts_of, read_tags
 from pipeline.recipes import Recipe
 from pipeline.running.artifacts import made_by
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
 from pipeline.running.progress import log
+from pipeline.schedule import learn
 from pipeline.students import new_student, save_student
 from pipeline.tags import require_tags
 from pipeline.targets import read_targets
-from pipeline.training import Training, fit, write_curve
+from pipeline.training import Training
 from pipeline.transitions import read_transitions
 
 
@@ -119,11 +116,16 @@ def _refuse_untaught(where: str, recipe: Recipe, sources: Sequence[_Source]) -> 
             "found none; name it in corpora.<corpus>.transfer, with a teacher, or take `transfer` "
             "and `epochs` out of the recipe"
         )
-    if all(each.reads for each in recipe.objectives) and not any(s.teacher for s in sources):
-        raise InputError(
-            f"{where}.objectives: expected text that a teacher labels, for no objective reads gold "
-            "tags, found none; name a teacher in corpora.<corpus>.teachers, or add {kind: gold}"
-        )
+    labelled = [source for source in sources if source.path.stem != "transfer"]
+    for number, phase in enumerate(recipe.course):
+        read = labelled if phase.text == "labelled" else sources
+        if not phase.golden and not any(source.teacher for source in read):
+            own = f"{where}.phases.{number}" if recipe.phases else where
+            raise InputError(
+                f"{own}.objectives: expected text that a teacher labels, for no objective reads "
+                "gold tags, found none; name a teacher in corpora.<corpus>.teachers, or add "
+                "{kind: gold}"
+            )
 
 
 def _read_of(
@@ -132,11 +134,11 @@ def _read_of(
     """What the objectives read of the teachers; InputError names the one that finds nothing."""
     return [
         path
-        for place, objective in enumerate(recipe.objectives)
+        for place, objective in recipe.placed()
         if objective.reads
         for source in sources
         if source.teacher
-        for path in _needed(f"{where}.objectives.{place}", objective, source, answers)
+        for path in _needed(f"{where}.{place}", objective, source, answers)
     ]
 
 
@@ -182,10 +184,11 @@ def _distill(
     student = new_student(
         recipe.student, examples.words(), tag_set, scheme, recipe.head, answers.teachers
     )
-    curve = fit(
+    curve = learn(
         student.to(found_device()),
         examples,
-        partial(_loss, recipe, training.epochs),
+        recipe.course,
+        recipe.confidence,
         development_f1([read_split(path) for path in dev]),
         training,
         bench.kept,
@@ -213,10 +216,3 @@ def _lessons(
             require_tags(read_description(folder).tags, folder, *own, remedy)
             scores = read_emissions(emissions)
         yield Lesson(split, read_targets(targets), scores, teachers.index(source.teacher))
-
-
-def _loss(
-    recipe: Recipe, epochs: int, student: Lattice, beside: tuple[Gold, Targets], progress: float
-) -> Float[Tensor, " batch"]:
-    trust = recipe.confidence
-    return total(recipe.objectives, progress, student, *beside, epochs=epochs, trust=trust)

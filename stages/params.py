@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.config import parse, read_yaml, settings
+from pipeline.contradictions import refuse_contradictions
 from pipeline.errors import InputError
 from pipeline.extraction import Extract
 from pipeline.raw.sources import Corpus, Prepare
@@ -80,8 +81,8 @@ def read_params(path: Path) -> Params:
             )
     _refuse_empty(path, params)
     _refuse_k(path, params)
-    _refuse_untaught_transfer(path, params)
     for name, recipe in params.recipes.items():
+        refuse_contradictions(f"{path}: recipes.{name}", recipe)
         borrowed = recipe.student.teacher
         key = f"recipes.{name}.student: teacher"
         _refuse_strangers(path, key, (borrowed,) if borrowed else (), params.grid.teachers)
@@ -107,21 +108,12 @@ def _refuse_empty(path: Path, params: Params) -> None:
             )
 
 
-def _refuse_untaught_transfer(path: Path, params: Params) -> None:
-    for name, recipe in params.recipes.items():
-        if recipe.limit and not recipe.taught:
-            raise InputError(
-                f"{path}: recipes.{name}.transfer: expected 0, for no objective but gold reads "
-                f"unlabelled text; found {recipe.transfer!r}"
-            )
-
-
 def _refuse_k(path: Path, params: Params) -> None:
     for name, recipe in params.recipes.items():
-        for place, objective in enumerate(recipe.objectives):
+        for place, objective in recipe.placed():
             k = getattr(objective, "k", None)
             if k is not None and k > params.extract.k:
                 raise InputError(
-                    f"{path}: recipes.{name}.objectives.{place}.k: expected at most "
+                    f"{path}: recipes.{name}.{place}.k: expected at most "
                     f"extract.k = {params.extract.k}, found {k}"
                 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from pipeline.corpus import Split, read_split, split_path
+from pipeline.curves import write_curve
 from pipeline.device import found_device
 from pipeline.errors import InputError
 from pipeline.lessons import Lessons, development_f1, gold_nll
@@ -15,7 +16,7 @@ from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
 from pipeline.running.progress import log
 from pipeline.teachers import Teacher, new_teacher, save_teacher
-from pipeline.training import fit, write_curve
+from pipeline.training import fit
 
 
 def run(read: Callable[[], Teacher], corpora: Path, lesson: Path, out: Path) -> None:

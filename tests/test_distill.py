@@ -39,7 +39,7 @@ def distilled(transfer: int | Literal["all"], monkeypatch: pytest.MonkeyPatch) -
     (lessons / "label.json").write_text(json.dumps({}))
     recipe = Recipe(student=TINY, objectives=(GoldNLL(), Posterior()), transfer=transfer)
     sizes: list[int] = []
-    monkeypatch.setattr(distill, "fit", lambda student, found, *_: sizes.append(len(found)) or [])
+    monkeypatch.setattr(distill, "learn", lambda student, found, *_: sizes.append(len(found)) or [])
     distill.run(
         lambda: (recipe, TRAINING),
         Path("corpora"),
@@ -69,9 +69,11 @@ def test_text_that_nobody_labels_cannot_teach(tmp_path: Path, monkeypatch: pytes
 def test_a_recipe_trains_as_all_do_but_for_what_it_says_itself():
     shared = Training(epochs=7, learning_rate=0.01, head_learning_rate=0.02, batch_words=99)
     plain = Recipe(student=TINY, objectives=(GoldNLL(),))
-    own = Recipe(student=TINY, objectives=(GoldNLL(),), epochs=2, learning_rate=0.001)
+    own = replace(plain, epochs=2, learning_rate=0.001, keep="last")
     assert plain.training(shared, 5) == replace(shared, seed=5)
-    assert own.training(shared, 5) == replace(shared, seed=5, epochs=2, learning_rate=0.001)
+    assert own.training(shared, 5) == replace(
+        shared, seed=5, epochs=2, learning_rate=0.001, keep="last"
+    )
 
 
 # With a teacher
@@ -123,7 +125,7 @@ def test_the_lattice_is_the_one_whose_marginals_were_extracted(
     taught: Path, monkeypatch: pytest.MonkeyPatch
 ):
     caught: list[Examples] = []
-    monkeypatch.setattr(distill, "fit", lambda student, found, *_: caught.append(found) or [])
+    monkeypatch.setattr(distill, "learn", lambda student, found, *_: caught.append(found) or [])
 
     both = (Structural(), Posterior())
     learn(Recipe(student=TINY, objectives=both, transfer="all"))

@@ -13,7 +13,7 @@ from pipeline.lessons import Lessons, development_f1, gold_nll
 from pipeline.networks import BiLSTM
 from pipeline.students import new_student
 from pipeline.tagger import Tagger
-from pipeline.training import Training, fit, write_curve
+from pipeline.training import Training, fit
 from tests import toys
 
 SMALL = BiLSTM(words=8, characters=8, hidden=16, dropout=0.2)
@@ -170,8 +170,3 @@ def test_each_step_has_the_rate_of_its_middle(tmp_path: Path, monkeypatch, accum
     borders = [*range(0, batches, accumulate), batches]
     assert asked == [(one + other) / 2 / batches for one, other in pairwise(borders)]
     assert rate(training, asked[0]) > 0
-
-
-def test_the_curve_is_a_table(tmp_path: Path):
-    write_curve(tmp_path / "c.csv", [{"step": 3, "epoch": 1, "loss": 0.5, "dev_f1": 80.0}])
-    assert (tmp_path / "c.csv").read_text() == "step,epoch,loss,dev_f1\n3,1,0.5,80.0\n"
