@@ -1,7 +1,7 @@
 """What lies in a tagger's folder beside its encoder: `tagger.json`, and the weights."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -43,6 +43,12 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         ) from None
 
 
+def write_description(folder: Path, description: Description) -> None:
+    """Write `tagger.json`; equal descriptions give equal bytes."""
+    text = json.dumps(asdict(description), ensure_ascii=False, indent=1, sort_keys=True)
+    (folder / "tagger.json").write_text(text + "\n", encoding="utf-8")
+
+
 def read_description(folder: Path) -> Description:
     """`tagger.json` of a tagger's folder; InputError where it is missing or damaged."""
     path = folder / "tagger.json"
@@ -56,3 +62,16 @@ def read_description(folder: Path) -> Description:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected the description of a tagger, found {error!r}") from None
+
+
+def weights_of(folder: Path) -> int:
+    """How many numbers are stored as a tagger's weights; of an ensemble, those of its members."""
+    members = read_description(folder).encoder.get("parameters", 0)
+    return members + sum(tensor.numel() for tensor in read_weights(folder).values())
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files of a tagger that tagging needs; of an ensemble, its members' too."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "curve.csv")
+    members = read_description(folder).encoder.get("bytes", 0)
+    return members + sum(path.stat().st_size for path in files)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.corpus import Split, read_split
-from pipeline.description import read_description, read_weights
+from pipeline.description import read_description, size_of, weights_of
 from pipeline.errors import InputError
 from pipeline.evaluation import Evaluation, Examined
 from pipeline.metrics import Tags, count, f1
@@ -24,14 +24,7 @@ def examine(
         split = read_split(path)
         evaluations[corpus] = _evaluation(split, _scheme(tagger, split), answer(corpus, split))
         log(f"{tagger}: {f1(evaluations[corpus].counts):.2f} F1 on {corpus}/test")
-    weights = sum(tensor.numel() for tensor in read_weights(tagger).values())
-    return Examined(weights, size_of(tagger), evaluations)
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of the files of a tagger that tagging needs."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "curve.csv")
-    return sum(path.stat().st_size for path in files)
+    return Examined(weights_of(tagger), size_of(tagger), evaluations)
 
 
 def _evaluation(split: Split, scheme: Scheme, predicted: Tags) -> Evaluation:

@@ -49,6 +49,11 @@ def best_paths(rows: Emissions, transitions: Transitions) -> list[np.ndarray]:
     return np.split(_best(rows, transitions, 1).tags, rows.offsets[1:-1])
 
 
+def log_marginals(rows: Emissions, transitions: Transitions) -> np.ndarray:
+    """log p(tag n = t) of every word [words, tags], float32."""
+    return _sums(rows, transitions)[1]
+
+
 def _best(rows: Emissions, transitions: Transitions, k: int) -> paths.Paths:
     first, lengths = rows.offsets[:-1], np.diff(rows.offsets)
     return paths.k_best(rows.scores, first, lengths, *_scores(transitions), k)

@@ -10,7 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from pipeline.errors import InputError
 
-REPLACED = ("corpora", "teachers", "recipes")
+REPLACED = ("corpora", "teachers", "ensembles", "recipes")
 """Sections of named entries: an experiment's take the place of all that stood there."""
 
 

@@ -1,6 +1,5 @@
 """A tagger: an encoder, a linear head and transitions, which together map words to a lattice."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from safetensors.torch import save_file
 
 from pipeline.batching import in_order
 from pipeline.decoding import viterbi
-from pipeline.description import Head, read_weights
+from pipeline.description import Description, Head, read_weights, write_description
 from pipeline.emitter import Emitter, Encoder, Inputs, Sentences
 from pipeline.lattice import Lattice
 from pipeline.tags import Scheme
@@ -22,7 +21,8 @@ class Tagger(Emitter):
 
     def __init__(self, encoder: Encoder, tags: Sequence[str], scheme: Scheme, head: Head) -> None:
         super().__init__(encoder, tags)
-        self.scheme, self.head = scheme, head
+        self.scheme: Scheme = scheme
+        self.head: Head = head
         self.transitions = Transitions(tags, scheme, head)
 
     def forward(self, inputs: Inputs) -> Lattice:
@@ -47,14 +47,7 @@ class Tagger(Emitter):
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
         save_file(state, folder / "weights.safetensors")
-        description = {
-            "encoder": encoder,
-            "head": self.head,
-            "scheme": self.scheme,
-            "tags": list(self.tags),
-        }
-        text = json.dumps(description, ensure_ascii=False, indent=1, sort_keys=True)
-        (folder / "tagger.json").write_text(text + "\n", encoding="utf-8")
+        write_description(folder, Description(encoder, self.head, self.tags, self.scheme))
         self.encoder.save(folder)
 
     def load_weights(self, folder: Path) -> "Tagger":

@@ -24,6 +24,7 @@ class Transitions(nn.Module):
 
     def __init__(self, tags: Sequence[str], scheme: Scheme, head: Head) -> None:
         super().__init__()
+        self.head: Head = head
         count, learnt = len(tags), head == "crf"
         self.between = nn.Parameter(torch.zeros(count, count), requires_grad=learnt)
         self.start = nn.Parameter(torch.zeros(count), requires_grad=learnt)

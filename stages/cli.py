@@ -74,6 +74,25 @@ def extract(teacher: Made, emissions: Made, out: Out, params: File = PARAMS) -> 
 
 
 @app.command()
+def ensemble(
+    name: Annotated[str, typer.Argument(help="A key of section ensembles.")],
+    teachers: Made,
+    emissions: Made,
+    lessons: Made,
+    out: Out,
+    params: File = PARAMS,
+) -> None:
+    """Make several teachers one, from what they said; no teacher runs."""
+    from stages import ensemble as stage
+
+    def read() -> Any:
+        chosen = params_in(params)
+        return _entry(chosen.ensembles, name, "ensembles"), chosen.extract
+
+    stage.run(read, teachers, emissions, lessons, out)
+
+
+@app.command()
 def distill(
     recipe: Annotated[str, typer.Argument(help="A key of section recipes.")],
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")],
@@ -82,6 +101,7 @@ def distill(
     emissions: Made,
     targets: Made,
     teachers: Made,
+    ensembles: Made,
     out: Out,
     params: File = PARAMS,
 ) -> None:
@@ -93,7 +113,7 @@ def distill(
         settings = _entry(chosen.recipes, recipe, "recipes")
         return settings, settings.training(chosen.distill, seed)
 
-    stage.run(read, corpora, lessons, emissions, targets, teachers, out)
+    stage.run(read, corpora, lessons, emissions, targets, teachers, ensembles, out)
 
 
 @app.command("evaluate_teacher")
@@ -133,8 +153,7 @@ def compare(
         "distill": plain(chosen.distill),
         "recipes": {name: plain(chosen.recipes[name]) for name in grid.recipes},
     }
-    labelled = {name: corpus.teachers for name, corpus in chosen.corpora.items()}
-    lineup = stage.Lineup(grid.teachers, grid.recipes, grid.seeds, labelled)
+    lineup = stage.lineup_of(grid, chosen.corpora, chosen.ensembles)
     stage.run(
         lineup, chosen.evaluate, shown, corpora, students, evaluations, metrics, plots, report
     )

@@ -30,6 +30,21 @@ from pipeline.significance import Evaluate
 _SENTENCES_SHOWN = 6  # each way
 
 
+def lineup_of(grid: Any, corpora: Mapping[str, Any], ensembles: Mapping[str, Any]) -> Lineup:
+    """Who is compared, from the sections `grid`, `corpora` and `ensembles`."""
+    together = {name: {*ensembles[name].teachers} for name in grid.ensembles}
+    labelled = {
+        name: (
+            *corpus.teachers,
+            *(each for each, members in together.items() if members <= {*corpus.teachers}),
+        )
+        for name, corpus in corpora.items()
+    }
+    unseen = (name for name, each in corpora.items() if each.train is None and not each.transfer)
+    teachers = (*grid.teachers, *grid.ensembles)
+    return Lineup(teachers, grid.recipes, grid.seeds, labelled, frozenset(unseen))
+
+
 def run(
     lineup: Lineup,
     evaluate: Evaluate,

@@ -1,6 +1,5 @@
 """distill: one recipe and one seed, from corpora and targets to a student."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipeline.device import found_device
 from pipeline.emissions import read_emissions
 from pipeline.errors import InputError
 from pipeline.examples import Examples
+from pipeline.labelling import Answers, labellers
 from pipeline.lessons import development_f1
 from pipeline.objectives import Objective
 from pipeline.parts import metadata_of, parts_of, read_tags
@@ -32,15 +32,6 @@ from pipeline.transitions import read_transitions
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Folders of what all teachers say: emissions, targets, and the teachers themselves."""
-
-    emissions: Path
-    targets: Path
-    teachers: Path
-
-
-@dataclass(frozen=True)
 class _Source:
     """A split that is learnt from, and the teacher that labels it, if any."""
 
@@ -48,8 +39,8 @@ class _Source:
     teacher: str | None
 
     def below(self, folder: Path) -> Path:
-        """Where the answers to this split lie among those of all teachers."""
-        return folder / str(self.teacher) / self.path.parent.name / self.path.stem
+        """Where the answers to this split lie among those of its teacher."""
+        return folder / self.path.parent.name / self.path.stem
 
 
 def run(
@@ -59,16 +50,20 @@ def run(
     emissions: Path,
     targets: Path,
     teachers: Path,
+    ensembles: Path,
     out: Path,
 ) -> None:
     """Train the student of one recipe on all corpora and publish it at `out`.
 
     `read` gives the recipe and how to train; `lessons` says which teacher labels which corpus;
-    `emissions` and `targets` hold what teachers say, `teachers` the teachers themselves.
-    Raises InputError where an input lacks or there is nothing to learn from.
+    `emissions` and `targets` hold what teachers say, `teachers` the teachers themselves,
+    `ensembles` all three of each ensemble. Raises InputError where an input lacks or there is
+    nothing to learn from.
     """
     recipe, _ = read()
-    labelled = _labelled(made_by("prepare", corpora), made_by("prepare", lessons))
+    key = f"recipes.{out.parent.name}"
+    made_by("prepare", corpora)
+    labelled = labellers(made_by("prepare", lessons), ensembles, recipe.teachers, f"{key}.teachers")
     sources = [
         _Source(path, labelling)
         for corpus, teacher in labelled.items()
@@ -78,15 +73,16 @@ def run(
         if kind == "train" or (recipe.limit and labelling)
         if (path := split_path(corpora, corpus, kind)).exists()
     ]
-    dev = [path for corpus in labelled if (path := split_path(corpora, corpus, "dev")).exists()]
+    learnt = dict.fromkeys(source.path.parent.name for source in sources)
+    dev = [path for corpus in learnt if (path := split_path(corpora, corpus, "dev")).exists()]
     if not sources or not dev:
         raise InputError(
             f"{corpora}: expected corpora with train and dev splits for recipe {out.parent.name}, "
             f"found {', '.join(labelled) or 'none'}"
         )
-    _refuse_untaught(f"recipes.{out.parent.name}", recipe, sources)
-    answers = Answers(emissions, targets, teachers)
-    labels = _read_of(f"recipes.{out.parent.name}", recipe, sources, answers)
+    _refuse_untaught(key, recipe, sources)
+    answers = Answers(emissions, targets, teachers, ensembles)
+    labels = _read_of(key, recipe, sources, answers)
     if (lender := recipe.student.teacher) is not None:
         labels.append(made_by(f"train_teacher@{lender}", teachers / lender))
     produce(
@@ -96,17 +92,6 @@ def run(
         params=read,
         body=lambda bench: _distill(*read(), sources, dev, answers, bench),
     )
-
-
-def _labelled(corpora: Path, lessons: Path) -> dict[str, str | None]:
-    """The teacher of each corpus, None where nobody labels it."""
-    teachers: dict[str, str | None] = {
-        folder.name: None for folder in sorted(corpora.iterdir()) if folder.is_dir()
-    }
-    for lesson in sorted(lessons.glob("*/label.json")):
-        for corpus in json.loads(lesson.read_text(encoding="utf-8")):
-            teachers[corpus] = lesson.parent.name
-    return teachers
 
 
 def _refuse_untaught(where: str, recipe: Recipe, sources: Sequence[_Source]) -> None:
@@ -143,12 +128,12 @@ def _read_of(
 
 
 def _needed(where: str, objective: Objective, source: _Source, answers: Answers) -> list[Path]:
+    own = answers.of(str(source.teacher))
     try:
-        found = [made_by("extract", source.below(answers.targets))]
+        found = [made_by("extract", source.below(own.targets))]
         if "emissions" in objective.reads:
-            teacher = str(source.teacher)
-            found.append(made_by(f"score@{teacher}", source.below(answers.emissions)))
-            found.append(made_by(f"train_teacher@{teacher}", answers.teachers / teacher))
+            found.append(made_by(own.scored_by, source.below(own.emissions)))
+            found.append(made_by(own.trained_by, own.teacher))
     except InputError as error:
         raise InputError(f"{where}: {objective.kind} reads what lacks: {error}") from None
     most = metadata_of(parts_of(found[0])[0]).get("k", 0)
@@ -178,7 +163,7 @@ def _distill(
     tag_set, scheme = (first := read_split(sources[0].path)).tag_set, first.scheme
     del first
     read = teachers if "emissions" in recipe.reads else ()
-    between = [read_transitions(answers.teachers / teacher).scores() for teacher in read]
+    between = [read_transitions(answers.of(teacher).teacher).scores() for teacher in read]
     examples = Examples(file, len(tag_set), between)
     log(f"{len(examples)} sentences, {sum(examples.lengths)} words")
     student = new_student(
@@ -206,13 +191,14 @@ def _lessons(
         if source.teacher is None:
             yield Lesson(split)
             continue
-        targets, emissions = source.below(answers.targets), source.below(answers.emissions)
+        labeller = answers.of(source.teacher)
+        targets, emissions = source.below(labeller.targets), source.below(labeller.emissions)
         own, remedy = (split.tag_set, source.path), "run `dvc repro extract`"
         require_tags(read_tags(targets), targets, *own, remedy)
         scores = None
         if "emissions" in recipe.reads:
             require_tags(read_tags(emissions), emissions, *own, remedy)
-            folder = answers.teachers / source.teacher
-            require_tags(read_description(folder).tags, folder, *own, remedy)
+            known = read_description(labeller.teacher).tags
+            require_tags(known, labeller.teacher, *own, remedy)
             scores = read_emissions(emissions)
         yield Lesson(split, read_targets(targets), scores, teachers.index(source.teacher))

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from pipeline.config import parse, read_yaml, settings
 from pipeline.contradictions import refuse_contradictions
+from pipeline.ensembles import Ensemble
 from pipeline.errors import InputError
 from pipeline.extraction import Extract
 from pipeline.raw.sources import Corpus, Prepare
@@ -24,6 +25,7 @@ class Grid:
     """What `dvc repro` runs: these teachers, and every recipe with every seed."""
 
     teachers: tuple[str, ...]
+    ensembles: tuple[str, ...]
     recipes: tuple[str, ...]
     """The first is the baseline that the others are compared with."""
     seeds: tuple[int, ...]
@@ -51,6 +53,7 @@ class Params:
     prepare: Prepare
     corpora: dict[str, Corpus]
     teachers: dict[str, Teacher]
+    ensembles: dict[str, Ensemble]
     score: Score
     extract: Extract
     distill: Training
@@ -74,15 +77,15 @@ def read_params(path: Path) -> Params:
         _refuse_strangers(path, "speed.over", (params.speed.over,), params.grid.teachers)
     for name, corpus in params.corpora.items():
         _refuse_strangers(path, f"corpora.{name}.teachers", corpus.teachers, params.grid.teachers)
-        if len(corpus.teachers) > 1:
-            raise InputError(
-                f"{path}: corpora.{name}.teachers: expected at most one teacher, "
-                f"found {', '.join(corpus.teachers)}"
-            )
+        _refuse_repeated(path, f"corpora.{name}.teachers", corpus.teachers)
+    _refuse_strange_ensembles(path, params)
     _refuse_empty(path, params)
     _refuse_k(path, params)
+    labelling = (*params.grid.teachers, *params.grid.ensembles)
     for name, recipe in params.recipes.items():
         refuse_contradictions(f"{path}: recipes.{name}", recipe)
+        _refuse_strangers(path, f"recipes.{name}.teachers", recipe.teachers, labelling)
+        _refuse_repeated(path, f"recipes.{name}.teachers", recipe.teachers)
         borrowed = recipe.student.teacher
         key = f"recipes.{name}.student: teacher"
         _refuse_strangers(path, key, (borrowed,) if borrowed else (), params.grid.teachers)
@@ -96,6 +99,21 @@ def _refuse_strangers(path: Path, key: str, names: tuple[str, ...], known: objec
             raise InputError(
                 f"{path}: {key}: expected one of {', '.join(allowed) or 'nothing'}, found {name}"
             )
+
+
+def _refuse_repeated(path: Path, key: str, names: tuple[str, ...]) -> None:
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: {key}: expected each name once, found {', '.join(names)}")
+
+
+def _refuse_strange_ensembles(path: Path, params: Params) -> None:
+    grid = params.grid
+    _refuse_strangers(path, "grid.ensembles", grid.ensembles, params.ensembles)
+    _refuse_repeated(path, "grid.ensembles", (*grid.ensembles, *grid.teachers))
+    for name in grid.ensembles:
+        key, teachers = f"ensembles.{name}.teachers", params.ensembles[name].teachers
+        _refuse_strangers(path, key, teachers, grid.teachers)
+        _refuse_repeated(path, key, teachers)
 
 
 def _refuse_empty(path: Path, params: Params) -> None:

@@ -29,6 +29,8 @@ Hashes = Mapping[str, Mapping[str, str]]  # corpus → split → SHA-256 of its 
 def run(corpora: Mapping[str, Corpus], prepare: Prepare, out: Path, lessons: Path) -> None:
     """Write `out/<corpus>/<split>.parquet` and `lessons/<teacher>/{learn,label}.json`, or neither.
 
+    `lessons/teachers.json` says which teachers label which corpus, in the order of their naming.
+
     Raises InputError for corpora that cannot be read or learned from, and where raw files changed
     meanwhile: DVC looks at them only afterwards, and would take the tables for theirs.
     """
@@ -90,6 +92,9 @@ def _tags(rows: Rows, prepare: Prepare) -> list[list[str]]:
 
 def _write_lessons(folder: Path, corpora: Mapping[str, Corpus], hashes: Hashes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    named = {name: list(corpus.teachers) for name, corpus in corpora.items()}
+    text = json.dumps(named, indent=2, ensure_ascii=False)
+    (folder / "teachers.json").write_text(f"{text}\n", encoding="utf-8")
     for teacher in sorted({name for corpus in corpora.values() for name in corpus.teachers}):
         labelled = {name: hashes[name] for name in corpora if teacher in corpora[name].teachers}
         learned = {

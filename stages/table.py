@@ -56,6 +56,8 @@ def _table(figures: Figures, fast: Figures) -> Table:
     table.add_section()
     for row in _recipes(figures["recipes"], fast):
         table.add_row(*row)
+    for row in _zero_shot(figures["recipes"]):
+        table.add_row(*row)
     table.add_section()
     for row in (*_exported(fast.get("exported", {})), *_references(fast.get("references", {}))):
         table.add_row(*row)
@@ -82,6 +84,17 @@ def _recipes(recipes: Figures, fast: Figures) -> Iterator[tuple[str, ...]]:
     for place, (name, recipe) in enumerate(recipes.items()):
         role = "" if place else " (baseline)"
         yield f"{name}{role}", *_cells(recipe, _of(fast, "recipes", name))
+
+
+def _zero_shot(recipes: Figures) -> Iterator[tuple[str, ...]]:
+    """Recipes on corpora that no student has seen text of; nothing where there are none."""
+    found = {name: recipe["zero_shot"] for name, recipe in recipes.items() if "zero_shot" in recipe}
+    if found:
+        yield ()
+        yield ("zero-shot:",)
+    for name, figures in found.items():
+        f1, p = figures["f1"], probability(figures["p_value"])
+        yield f"  {name}", plus_minus(f1, figures["f1_std"]), NONE, NONE, p
 
 
 def _cells(figures: Figures, fast: Figures) -> tuple[str, ...]:

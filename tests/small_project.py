@@ -27,6 +27,7 @@ def params() -> dict[str, Any]:
         "prepare": {"raw": "data/raw", "scheme": "bioes", "held_out": 0.1, "seed": 1},
         "corpora": {name: _corpus(name) for name in CORPORA},
         "teachers": {name: {"encoder": _TINY, "training": _TRAINING} for name in CORPORA},
+        "ensembles": {},
         "score": {"part": 20},
         "extract": {"k": 3},
         "distill": _TRAINING,
@@ -41,7 +42,12 @@ def params() -> dict[str, Any]:
                 "transfer": "all",
             },
         },
-        "grid": {"teachers": list(CORPORA), "recipes": ["gold", "posterior"], "seeds": [1]},
+        "grid": {
+            "teachers": list(CORPORA),
+            "ensembles": [],
+            "recipes": ["gold", "posterior"],
+            "seeds": [1],
+        },
         "evaluate": {"samples": 100, "seed": 1},
         "variants": {"float32": {"kind": "float32"}, "int8": {"kind": "int8"}},
         "export": {
@@ -124,6 +130,8 @@ def make_project(folder: Path, variables: Mapping[str, str]) -> Path:
         )
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
+    (folder / "data" / "ensembles").mkdir(parents=True)
+    shutil.copy(ROOT / "data/ensembles/README.md", folder / "data/ensembles")
     write_inputs(folder)
     quiet = {"cwd": folder, "env": dict(variables), "check": True, "capture_output": True}
     subprocess.run(["git", "init", "--quiet"], **quiet)

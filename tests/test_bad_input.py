@@ -29,7 +29,7 @@ COMMANDS = {
     "extract": "--teacher models/teachers/en --emissions data/emissions/en --out data/targets/en",
     "distill": "posterior --seed 1 --corpora data/corpora --lessons data/lessons "
     "--emissions data/emissions --targets data/targets --teachers models/teachers "
-    "--out models/students/posterior/1",
+    "--ensembles data/ensembles --out models/students/posterior/1",
     "evaluate_teacher": "--teacher models/teachers/en --emissions data/emissions/en "
     "--corpora data/corpora --lesson data/lessons/en/label.json --out data/evaluations/teachers/en",
     "evaluate": "--student models/students/posterior/1 --corpora data/corpora "
@@ -44,7 +44,7 @@ COMMANDS = {
 def settings() -> dict[str, Any]:
     sections = params()
     del sections["corpora"]["sv"], sections["teachers"]["sv"], sections["recipes"]["gold"]
-    sections["grid"] = {"teachers": ["en"], "recipes": ["posterior"], "seeds": [1]}
+    sections["grid"] |= {"teachers": ["en"], "recipes": ["posterior"], "seeds": [1]}
     return sections
 
 
@@ -128,6 +128,26 @@ def project(finished, tmp_path, monkeypatch, capsys) -> Project:
 def test_a_wrong_parameter_stops_every_stage(project, stage, section, key, value, expected):
     project.edit(lambda sections: sections[section].update({key: value}))
     project.refused(stage, expected, f"found {value!r}")
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (lambda s: s["grid"].update(ensembles=["both"]), "grid.ensembles: expected one of nothing"),
+        (lambda s: _pooled(s, ["en", "da"]), "ensembles.both.teachers: expected one of en, found"),
+        (lambda s: _pooled(s, ["en", "en"]), "ensembles.both.teachers: expected each name once"),
+        (lambda s: s["recipes"]["posterior"].update(teachers=["da"]), "expected one of en, found"),
+        (lambda s: s["corpora"]["en"].update(teachers=["en", "en"]), "expected each name once"),
+    ],
+)
+def test_teachers_and_ensembles_that_are_not_there(project, edit, expected):
+    project.edit(edit)
+    project.refused("distill", expected)
+
+
+def _pooled(sections: dict[str, Any], teachers: list[str]) -> None:
+    sections["ensembles"] = {"both": {"kind": "pool", "teachers": teachers}}
+    sections["grid"]["ensembles"] = ["both"]
 
 
 def test_a_parameter_file_that_lacks_or_is_no_yaml(project):

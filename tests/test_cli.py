@@ -15,7 +15,9 @@ from typer.main import get_command
 from stages import cli
 
 ROOT = Path(__file__).parents[1]
-STAGES = [*YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]]
+STAGES = [
+    stage["cmd"].split()[1] for stage in YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"].values()
+]
 COMMANDS = [*get_command(cli.app).commands]
 
 # Prints what a command leaves loaded, whatever it ends with.
@@ -171,7 +173,18 @@ def test_table_shows_a_summary_without_speed(project, capsys):
     status, shown, _ = inside(capsys, "table", "--summary", str(path), "--report", "r.html")
     assert status == 0
     assert "gold (baseline)" in shown
+    assert "zero-shot" not in shown
     assert "r.html" in shown
+
+
+def test_table_shows_zero_shot_corpora_apart(project, capsys):
+    unseen = {"zero_shot": {"f1": 12.34, "f1_std": None, "p_value": 0.5}}
+    gold = {"f1": 50.0, "parameters": 1000, "bytes": 5000} | unseen
+    path = project / "summary.json"
+    path.write_text(json.dumps({"teachers": {}, "recipes": {"gold": gold}}))
+    _, shown, _ = inside(capsys, "table", "--summary", str(path), "--report", "r.html")
+    assert "zero-shot:" in shown
+    assert "12.34" in shown
 
 
 def test_a_command_that_does_not_exist_is_the_users_to_mend(tmp_path):

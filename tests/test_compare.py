@@ -12,13 +12,16 @@ import pytest
 from rivals import LINEUP, write_rivals
 
 from pipeline.corpus import read_split, write_split
+from pipeline.ensembles import Pool
 from pipeline.errors import InputError
 from pipeline.evaluation import Evaluation, Examined, read_examined, write_examined
 from pipeline.metrics import count, f1
+from pipeline.raw.sources import Corpus
 from pipeline.reporting.comparison import Lineup, Results, standings, summary
 from pipeline.reporting.findings import Checked, best_recipe
 from pipeline.significance import Evaluate
 from stages import compare, table
+from stages.params import Grid
 
 FEW = Evaluate(samples=200)
 OUTS = ("metrics/summary.json", "plots", "reports/report.html")
@@ -94,6 +97,43 @@ def test_retention_looks_at_taught_corpora_only():
     found = summary(results, standings(results, FEW))["recipes"]["plain"]
     assert found["f1"] == round((by_hand(6) + by_hand(2)) / 2, 2)
     assert found["retention"] == round(by_hand(6) / by_hand(9), 4)
+
+
+def test_zero_shot_corpora_stand_apart():
+    lineup = Lineup(("t",), ("plain", "taught"), (1,), {"x": ("t",), "z": ("t",)}, frozenset("z"))
+    seen, unseen = {"plain": 5, "taught": 6}, {"plain": 3, "taught": 4}
+    students = {
+        name: (Examined(1, 1, {"x": tagger(seen[name]).corpora["x"], "z": tagger(n).corpora["x"]}),)
+        for name, n in unseen.items()
+    }
+    both = Examined(1, 1, dict.fromkeys("xz", tagger(9).corpora["x"]))
+    results = Results(lineup, {"t": both}, students)
+    found = summary(results, standings(results, FEW))["recipes"]["taught"]
+    assert found["f1"] == round(by_hand(6), 2)
+    assert found["retention"] == round(by_hand(6) / by_hand(9), 4)
+    assert found["zero_shot"]["f1"] == round(by_hand(4), 2)
+    assert 0 < found["zero_shot"]["p_value"] <= 1
+    assert {*found["corpora"]} == {"x", "z"}
+
+
+def test_of_several_teachers_the_first_is_the_reference():
+    lineup = Lineup(("weak", "t"), ("plain",), (1,), {"x": ("t", "weak")})
+    results = Results(lineup, {"t": tagger(9), "weak": tagger(2)}, {"plain": (tagger(5),)})
+    found = summary(results, standings(results, FEW))["recipes"]["plain"]
+    assert found["retention"] == round(by_hand(5) / by_hand(9), 4)
+
+
+def test_the_lineup_is_that_of_the_parameters():
+    corpora = {
+        "x": Corpus(train="a", teachers=("s", "t")),
+        "y": Corpus(transfer="b", teachers=("t",)),
+        "z": Corpus(test="c"),
+    }
+    grid = Grid(teachers=("s", "t"), ensembles=("both",), recipes=("r",), seeds=(1,))
+    found = compare.lineup_of(grid, corpora, {"both": Pool(teachers=("t", "s"))})
+    assert found.teachers == ("s", "t", "both")
+    assert found.corpora == {"x": ("s", "t", "both"), "y": ("t",), "z": ()}
+    assert found.zero_shot == {"z"}
 
 
 def test_the_best_recipe_is_chosen_on_dev():

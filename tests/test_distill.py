@@ -35,8 +35,8 @@ TRAINING = Training(epochs=1, learning_rate=0.01)
 def distilled(transfer: int | Literal["all"], monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many sentences a student learns from, below the current folder."""
     write_corpus(Path("corpora/en"), train=60, other=20)
-    (lessons := Path("lessons/nobody")).mkdir(parents=True)
-    (lessons / "label.json").write_text(json.dumps({}))
+    Path("lessons").mkdir()
+    Path("lessons/teachers.json").write_text(json.dumps({"en": []}))
     recipe = Recipe(student=TINY, objectives=(GoldNLL(), Posterior()), transfer=transfer)
     sizes: list[int] = []
     monkeypatch.setattr(distill, "learn", lambda student, found, *_: sizes.append(len(found)) or [])
@@ -47,6 +47,7 @@ def distilled(transfer: int | Literal["all"], monkeypatch: pytest.MonkeyPatch) -
         Path("emissions"),
         Path("targets"),
         Path("teachers"),
+        Path("ensembles"),
         Path("students/r/1"),
     )
     return sizes
@@ -84,8 +85,8 @@ def taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a corpus that a teacher made of noise has labelled."""
     monkeypatch.chdir(tmp_path)
     write_corpus(Path("corpora/en"), train=30, other=10)
-    Path("lessons/t").mkdir(parents=True)
-    Path("lessons/t/label.json").write_text(json.dumps(["en"]))
+    Path("lessons").mkdir()
+    Path("lessons/teachers.json").write_text(json.dumps({"en": ["t"]}))
     torch.manual_seed(0)
     teacher = new_student(TINY, [["a"]], TAGS, "iob2", "crf")
     for score in teacher.transitions.parameters():
@@ -108,7 +109,7 @@ def taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def learn(recipe: Recipe, name: str = "r") -> Path:
     out = Path(f"students/{name}/1")
-    names = ("corpora", "lessons", "emissions", "targets", "teachers")
+    names = ("corpora", "lessons", "emissions", "targets", "teachers", "ensembles")
     folders = {name: Path(name) for name in names}
     distill.run(lambda: (recipe, TRAINING), **folders, out=out)
     return out
@@ -145,6 +146,6 @@ def test_a_teacher_that_is_of_no_use_to_gold_is_not_read(taught: Path):
 
 
 def test_without_gold_or_teacher_there_is_nothing_to_learn(taught: Path):
-    Path("lessons/t/label.json").write_text("[]")
+    Path("lessons/teachers.json").write_text(json.dumps({"en": []}))
     with pytest.raises(InputError, match=r"recipes\.r\.objectives: expected text that a teacher"):
         learn(Recipe(student=TINY, objectives=(Posterior(),)))

@@ -103,7 +103,9 @@ def test_a_removed_corpus_leaves_nothing_behind(tmp_path, raw):
     run(tmp_path, raw)
     del raw["en"]
     out, lessons = run(tmp_path, raw)
-    assert [path.name for path in (*out.iterdir(), *lessons.iterdir())] == ["sv", "sv"]
+    names = sorted(path.name for path in (*out.iterdir(), *lessons.iterdir()))
+    assert names == ["sv", "sv", "teachers.json"]
+    assert json.loads((lessons / "teachers.json").read_text()) == {"sv": raw["sv"]["teachers"]}
 
 
 def test_raw_files_that_change_meanwhile_are_noticed(tmp_path, raw, monkeypatch):

@@ -3,12 +3,14 @@
 The figures, all from strict micro-F1 on test splits, in percent:
 
 - F1 of a tagger: the mean over corpora, whatever their size (Wang et al. 2020); of a recipe: the
-  mean of that over seeds. A teacher counts on its own corpora, a student on all.
+  mean of that over seeds. A teacher counts on its own corpora, a student on all that it learnt
+  from. Corpora without train and transfer text are zero-shot: students have a score of their own.
 - `f1_std`: standard deviation over seeds of the recipe's F1 (n - 1); undefined for one seed.
 - `retention` = student / teacher and `gap_closed` = (student - baseline) / (teacher - baseline),
   as shares of 1, where each is a mean over the corpora that have a teacher; the latter is
-  undefined where the teacher is not above the baseline.
-- `agreement`: strict F1 of the student's spans with the teacher's as gold; 100: the same spans.
+  undefined where the teacher is not above the baseline. Of several teachers of a corpus the one
+  that it names first counts, whichever of them labels for a recipe.
+- `agreement`: strict F1 of the student's spans with that teacher's as gold; 100: the same spans.
 - `p_value` and `interval` of the difference from the baseline: see significance.py.
 """
 
@@ -26,12 +28,16 @@ from pipeline.significance import Evaluate, Pairs, interval, p_value
 
 @dataclass(frozen=True)
 class Lineup:
-    """What the grid names: who is compared, in this order; `corpora`: the teachers of each."""
+    """What the grid names: who is compared, in this order; `corpora`: the teachers of each.
+
+    Ensembles are teachers here. `zero_shot` are corpora that students have no text of.
+    """
 
     teachers: tuple[str, ...]
     recipes: tuple[str, ...]
     seeds: tuple[int, ...]
     corpora: Mapping[str, tuple[str, ...]]
+    zero_shot: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,19 @@ class Results:
 
     @property
     def taught(self) -> list[str]:
-        """Those of them that have a teacher."""
-        return [corpus for corpus in self.corpora if self.lineup.corpora[corpus]]
+        """Those of them that have a teacher and that students learn from."""
+        return [corpus for corpus in self.counted if self.lineup.corpora[corpus]]
+
+    @property
+    def counted(self) -> list[str]:
+        """Those whose mean is a student's F1: all that are not zero-shot, if any is."""
+        learnt = [corpus for corpus in self.corpora if corpus not in self.lineup.zero_shot]
+        return learnt or self.corpora
+
+    @property
+    def zero_shot(self) -> list[str]:
+        """The others."""
+        return [corpus for corpus in self.corpora if corpus not in self.counted]
 
 
 @dataclass(frozen=True)
@@ -67,18 +84,28 @@ class Standing:
     """One recipe; `corpora`: F1 by seed. None where a figure is undefined."""
 
     corpora: Mapping[str, tuple[float, ...]]
+    counted: Sequence[str]
+    """The corpora whose mean is the recipe's F1; all others are zero-shot."""
     retention: float | None
     gap_closed: float | None
     agreement: float | None
     interval: tuple[float, float] | None
     p_value: float | None
+    zero_shot_p_value: float | None
     parameters: int
     size: int
 
     @property
     def seeds(self) -> list[float]:
         """F1 of each seed."""
-        return [fmean(scores) for scores in zip(*self.corpora.values(), strict=True)]
+        scores = [self.corpora[corpus] for corpus in self.counted]
+        return [fmean(each) for each in zip(*scores, strict=True)]
+
+    @property
+    def zero_shot(self) -> list[float]:
+        """F1 of each seed on zero-shot corpora, none if there are none."""
+        scores = [each for corpus, each in self.corpora.items() if corpus not in self.counted]
+        return [fmean(each) for each in zip(*scores, strict=True)]
 
     @property
     def f1(self) -> float:
@@ -111,20 +138,23 @@ def teacher_f1(results: Results) -> dict[str, dict[str, float]]:
 
 
 def reference(results: Results) -> dict[str, float]:
-    """What students aim at: F1 of the teacher (or the mean of several) of each taught corpus."""
+    """What students aim at: F1 of each taught corpus's teacher, the first of several."""
     scores = teacher_f1(results)
-    return {c: fmean(scores[t][c] for t in results.lineup.corpora[c]) for c in results.taught}
+    return {c: scores[results.lineup.corpora[c][0]][c] for c in results.taught}
 
 
 def label_f1(results: Results) -> dict[str, dict[str, float]]:
-    """F1 of each label by tagger, spans summed over corpora and seeds; "teacher": all of them.
+    """F1 of each label by tagger, spans summed over corpora and seeds; "teacher": of each corpus.
 
     Labels that gold never uses have no score, though a tagger may have predicted them.
     """
-    groups = {"teacher": [*results.teachers.values()], **results.students}
-    counts = {
-        name: [evaluation.counts for each in members for evaluation in each.corpora.values()]
-        for name, members in groups.items()
+    of_teachers = {
+        corpus: results.teachers[results.lineup.corpora[corpus][0]] for corpus in results.taught
+    }
+    counts = {"teacher": [each.corpora[corpus].counts for corpus, each in of_teachers.items()]}
+    counts |= {
+        recipe: [each.corpora[corpus].counts for each in students for corpus in results.counted]
+        for recipe, students in results.students.items()
     }
     all_counts = [each for parts in counts.values() for each in parts]
     labels = sorted({n for each in all_counts for n in each.labels if each[n].gold.any()})
@@ -160,22 +190,38 @@ def _summary(standing: Standing) -> dict[str, Any]:
         "agreement": _rounded(standing.agreement, 2),
         "parameters": standing.parameters,
         "bytes": standing.size,
+        **_zero_shot(standing),
         "corpora": {
             name: {"f1": _rounded(fmean(scores), 2)} for name, scores in standing.corpora.items()
         },
     }
 
 
+def _zero_shot(standing: Standing) -> dict[str, Any]:
+    if not standing.zero_shot:
+        return {}
+    figures = {
+        "f1": _rounded(fmean(standing.zero_shot), 2),
+        "f1_std": _rounded(spread(standing.zero_shot), 2),
+        "p_value": _rounded(standing.zero_shot_p_value, 4),
+    }
+    return {"zero_shot": figures}
+
+
 def _standing(results: Results, recipe: str, evaluate: Evaluate) -> Standing:
     students, compared = results.students[recipe], recipe != results.baseline
-    pairs = _pairs(results, recipe)
+    pairs, strange = (
+        _pairs(results, recipe, corpora) for corpora in (results.counted, results.zero_shot)
+    )
     return Standing(
         corpora=_f1_by_seed(results, recipe),
+        counted=results.counted,
         retention=_retention(results, recipe),
         gap_closed=_gap_closed(results, recipe),
         agreement=_agreement(results, recipe),
         interval=interval(pairs, evaluate) if compared else None,
         p_value=p_value(pairs, evaluate) if compared else None,
+        zero_shot_p_value=p_value(strange, evaluate) if compared and strange else None,
         parameters=max(student.parameters for student in students),
         size=max(student.size for student in students),
     )
@@ -208,16 +254,16 @@ def _agreement(results: Results, recipe: str) -> float | None:
     scores = [
         f1(count(taught.tags, student.corpora[corpus].tags, taught.scheme))
         for corpus in results.taught
-        for taught in (results.teachers[t].corpora[corpus] for t in results.lineup.corpora[corpus])
+        for taught in [results.teachers[results.lineup.corpora[corpus][0]].corpora[corpus]]
         for student in results.students[recipe]
     ]
     return fmean(scores) if scores else None
 
 
-def _pairs(results: Results, recipe: str) -> Pairs:
+def _pairs(results: Results, recipe: str, corpora: Sequence[str]) -> Pairs:
     return [
         (_over_seeds(results, recipe, corpus), _over_seeds(results, results.baseline, corpus))
-        for corpus in results.corpora
+        for corpus in corpora
     ]
 
 

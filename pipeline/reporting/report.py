@@ -60,15 +60,16 @@ def _conditions(found: Findings) -> str:
     """What every number on the page rests on."""
     lineup, examined = found.results.lineup, found.results.students[found.results.baseline][0]
     schemes = sorted({evaluation.scheme for evaluation in examined.corpora.values()})
-    texts = ", ".join(
-        f"{escape(name)} ({len(examined.corpora[name])} sentences)"
-        for name in found.results.corpora
+    texts, unseen = (
+        ", ".join(f"{escape(name)} ({len(examined.corpora[name])} sentences)" for name in names)
+        for names in (found.results.counted, found.results.zero_shot)
     )
+    apart = f" Zero-shot, not in that mean, for no student saw text of it: {unseen}." * bool(unseen)
     seeds = ", ".join(map(str, lineup.seeds))
     return (
         f"Span-level micro-F1 in percent, strict (seqeval’s strict mode), scheme "
         f"{', '.join(schemes)}; the mean over the test splits of {texts}; "
-        f"± standard deviation over seeds {seeds}."
+        f"± standard deviation over seeds {seeds}.{apart}"
     )
 
 
@@ -136,7 +137,21 @@ def _by_corpus(found: Findings) -> str:
         for name, standing in found.standings.items()
     ]
     caption = "Strict F1 on the test split of each corpus, mean ± standard deviation over seeds."
-    return _table(["tagger", *corpora], rows, caption) + scatter_figure(found)
+    heads = [f"{name} (zero-shot)" * (name in found.results.zero_shot) or name for name in corpora]
+    return _table(["tagger", *heads], rows, caption) + _zero_shot(found) + scatter_figure(found)
+
+
+def _zero_shot(found: Findings) -> str:
+    """Students on languages or domains that they saw no text of; nothing where there are none."""
+    if not found.results.zero_shot:
+        return ""
+    rows = [
+        ("", [escape(name), _over_seeds(each.zero_shot), probability(each.zero_shot_p_value)])
+        for name, each in found.standings.items()
+    ]
+    names = ", ".join(map(escape, found.results.zero_shot))
+    caption = f"Zero-shot: strict F1, mean over {names}; p: of the difference from the baseline."
+    return _table(["recipe", "F1", "p"], rows, caption)
 
 
 def _over_seeds(scores: Sequence[float]) -> str:
@@ -182,7 +197,8 @@ def _table(heads: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], capt
 _DEFINITIONS = {
     "F1": "A predicted span counts if both borders and the label are those of gold. Spans are "
     "summed over a test split; the score of a tagger is the mean over corpora.",
-    "retention": "Student F1 over teacher F1, on the corpora that have a teacher.",
+    "retention": "Student F1 over teacher F1, on the corpora that have a teacher; of several the "
+    "first that the corpus names.",
     "gap closed": "(student − baseline) / (teacher − baseline). Not defined where the teacher is "
     "not above the baseline.",
     "agreement": "Strict F1 of the student’s spans with the teacher’s in the place of gold.",
