@@ -252,7 +252,7 @@ def learn(*objectives, teachers=()) -> None:
 
 def caught(monkeypatch: pytest.MonkeyPatch) -> list:
     examples: list = []
-    monkeypatch.setattr(distill, "fit", lambda student, found, *_: examples.append(found) or [])
+    monkeypatch.setattr(distill, "learn", lambda student, found, *_: examples.append(found) or [])
     return examples
 
 
