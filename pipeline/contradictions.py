@@ -5,16 +5,17 @@ from collections.abc import Iterator
 from pipeline.errors import InputError
 from pipeline.phases import Phase
 from pipeline.recipes import Recipe
+from pipeline.training import Training
 
 
-def refuse_contradictions(where: str, recipe: Recipe) -> None:
-    """InputError with a line for each; `where` is the recipe's key."""
-    found = [f"{where}.{line}" for line in _contradictions(recipe)]
+def refuse_contradictions(where: str, recipe: Recipe, shared: Training) -> None:
+    """InputError with a line for each; `where` is the recipe's key, `shared` section `distill`."""
+    found = [f"{where}.{line}" for line in _contradictions(recipe, shared)]
     if found:
         raise InputError("\n".join(found))
 
 
-def _contradictions(recipe: Recipe) -> Iterator[str]:
+def _contradictions(recipe: Recipe, shared: Training) -> Iterator[str]:
     for number, phase in enumerate(recipe.course):
         if not phase.minimised:
             own = f" or in phases.{number}" if recipe.phases else ""
@@ -24,6 +25,9 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
     for number, phase in enumerate(recipe.course):
         where = f"phases.{number}." if recipe.phases else ""
         yield from (f"{where}{line}" for line in _of_phase(recipe, phase))
+        training = phase.training(recipe.training(shared, 1), number)
+        if phase.unfreeze == "gradual" and training.epochs < 2:
+            yield f"{where}epochs: expected 2 or more for unfreeze: gradual, found 1"
 
 
 def _of_transfer(recipe: Recipe) -> Iterator[str]:

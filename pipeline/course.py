@@ -15,11 +15,12 @@ from pipeline.training import seed_of
 class Course:
     """What a student learns from in one phase; which sentences an epoch has follows from the seed.
 
+    It starts after so many epochs as have `begun` already.
     Raises InputError where the examples have no sentence of the kind that the phase asks for.
     """
 
-    def __init__(self, examples: Examples, phase: Phase, seed: int) -> None:
-        self.lengths = examples.lengths
+    def __init__(self, examples: Examples, phase: Phase, seed: int, begun: int = 0) -> None:
+        self.lengths, self._begun = examples.lengths, begun
         self._examples, self._phase, self._seed = examples, phase, seed
         gold = examples.labelled
         self._labelled, self._transfer = np.flatnonzero(gold), np.flatnonzero(~gold)
@@ -39,7 +40,7 @@ class Course:
         if phase.mix is None:
             return range(len(self.lengths))
         count = max(1, round(phase.mix * len(self._labelled)))
-        return [*self._labelled.tolist(), *self._stream(epoch * count, count)]
+        return [*self._labelled.tolist(), *self._stream((self._begun + epoch) * count, count)]
 
     def batch(self, chosen: Sequence[int]) -> tuple[list[list[str]], tuple[Gold, Targets]]:
         """Words, gold and targets of some sentences."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from pipeline.config import settings
 from pipeline.objectives import Objective
 from pipeline.training import Count, Rate, Training, seed_of
+from pipeline.unfreezing import Unfreeze
 
 Text: TypeAlias = Literal["labelled", "transfer", "all"]
 """Which sentences: those with gold tags, those without, or both."""
@@ -30,6 +31,8 @@ class Phase:
     epochs: Count | None = None
     learning_rate: Rate | None = None
     head_learning_rate: Rate | None = None
+    unfreeze: Unfreeze | None = None
+    """Whether all is trained at once, or the head first and then part by part below it."""
     keep: Keep | None = None
     """Which weights the phase leaves; those of its last epoch where dev F1 says nothing."""
 

@@ -13,6 +13,7 @@ from pipeline.objectives import Objective
 from pipeline.phases import Keep, Mix, Phase
 from pipeline.students import Student
 from pipeline.training import Rate, Training
+from pipeline.unfreezing import Unfreeze
 
 
 @settings
@@ -37,6 +38,7 @@ class Recipe:
     """Instead of `distill.head_learning_rate`."""
     keep: Keep | None = None
     """Instead of `distill.keep`."""
+    unfreeze: Unfreeze = "at_once"
     mix: Mix | None = None
     """Transfer sentences for each labelled one in an epoch; null: all that there are."""
     confidence: Trust | None = None
@@ -48,8 +50,12 @@ class Recipe:
         return tuple(self._filled(phase) for phase in self.phases or (Phase(),))
 
     def _filled(self, phase: Phase) -> Phase:
-        mix = phase.mix or (self.mix if phase.text == "all" else None)
-        return replace(phase, objectives=phase.objectives or self.objectives or None, mix=mix)
+        return replace(
+            phase,
+            objectives=phase.objectives or self.objectives or None,
+            mix=phase.mix or (self.mix if phase.text == "all" else None),
+            unfreeze=phase.unfreeze or self.unfreeze,
+        )
 
     def placed(self) -> Iterator[tuple[str, Objective]]:
         """Each objective that is minimised, with its key in the recipe."""

@@ -192,7 +192,8 @@ class _Run:
         total = float(losses.detach().sum())
         if not math.isfinite(total):
             raise self.diverged(f"the loss became {total}")
-        (losses.mean() / (last - first)).backward()
+        if losses.requires_grad:  # else what is not frozen is out of reach, and nothing moves
+            (losses.mean() / (last - first)).backward()
         now.loss += total
         now.sentences += len(batch)
         now.batches += 1

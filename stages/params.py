@@ -83,7 +83,7 @@ def read_params(path: Path) -> Params:
     _refuse_k(path, params)
     labelling = (*params.grid.teachers, *params.grid.ensembles)
     for name, recipe in params.recipes.items():
-        refuse_contradictions(f"{path}: recipes.{name}", recipe)
+        refuse_contradictions(f"{path}: recipes.{name}", recipe, params.distill)
         _refuse_strangers(path, f"recipes.{name}.teachers", recipe.teachers, labelling)
         _refuse_repeated(path, f"recipes.{name}.teachers", recipe.teachers)
         borrowed = recipe.student.teacher

@@ -81,6 +81,11 @@ def phases(*changes: dict[str, Any], **recipe: Any) -> dict[str, Any]:
         (phases({"mix": 3}, {}), "phases.0.mix: expected text: all, .*found text: transfer"),
         ({"objectives": [POSTERIOR], "mix": 2}, "mix: expected sentences .* found transfer: 0"),
         ({"objectives": [GOLD], "transfer": 4}, "transfer: expected 0, for no objective but gold"),
+        (
+            phases({"unfreeze": "gradual", "epochs": 1}, {}),
+            "phases.0.epochs: expected 2 or more for unfreeze: gradual, found 1",
+        ),
+        (phases({"unfreeze": "slow"}, {}), "phases.0.unfreeze: expected 'at_once' or 'gradual'"),
         (phases({"k": 2}, {}), "phases.0.k: unknown key"),
         (phases({"keep": "first"}, {}), "phases.0.keep: expected 'best' or 'last', found 'first'"),
         (phases({"text": "gold"}, {}), "phases.0.text: expected 'labelled', 'transfer' or 'all'"),
