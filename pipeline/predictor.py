@@ -119,7 +119,10 @@ class Predictor:
 
     def _chains(self, sentences: Sentences, batch_words: int) -> Iterator[tuple[list[int], Chain]]:
         """Batches of sentences that have words, by index, and their scores."""
-        for batch in in_order(self._reader.sizes(sentences), batch_words):
+        # One sentence is one batch, however long it is.
+        one = len(sentences) == 1
+        batches = [[0]] if one else in_order(self._reader.sizes(sentences), batch_words)
+        for batch in batches:
             chosen = [index for index in batch if sentences[index]]
             if chosen:
                 arrays = self._reader([sentences[index] for index in chosen])

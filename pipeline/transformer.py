@@ -30,7 +30,7 @@ class TransformerEncoder(nn.Module):
         overlap: int,
     ) -> None:
         super().__init__()
-        self.model, self.tokenizer = model, tokenizer
+        self.model, self.tokenizer, self.pooling = model, tokenizer, pooling
         self.width: int = model.config.hidden_size
         before, after = _special_pieces(tokenizer)
         reading = Reading(

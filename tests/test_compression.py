@@ -46,7 +46,9 @@ def arrays(tagger: Tagger, sentences) -> dict[str, np.ndarray]:
 
 def emissions(model: onnx.ModelProto, given: dict[str, np.ndarray]) -> np.ndarray:
     """At words alone."""
-    found = onnxruntime.InferenceSession(model.SerializeToString()).run(["emissions"], given)[0]
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    read = {each.name: given[each.name] for each in session.get_inputs()}
+    found = session.run(["emissions"], read)[0]
     return found[np.arange(found.shape[1]) < given["lengths"][:, None]]
 
 

@@ -12,6 +12,7 @@ from test_chains import chain
 
 from pipeline import decoding
 from pipeline.lattice import Lattice, restrict
+from pipeline.prediction.chains import Chain
 from pipeline.prediction.paths import k_best, viterbi
 
 few = examples(max_examples=60)
@@ -52,6 +53,19 @@ def test_the_best_is_that_of_all_paths_listed(of):
         best = dict(oracle.best(of, sentence))
         path = tuple(found[sentence, :length].tolist())
         assert best[path] == pytest.approx(max(best.values()), rel=1e-12)
+
+
+@few
+@given(lattices(spreads=(1.0, 3.0)))
+def test_a_sentence_by_itself_has_the_path_that_it_has_among_others(of):
+    """Ties too."""
+    whole = chain(
+        Lattice(*(x.round() for x in (of.emissions, of.transitions, of.start, of.end)), of.mask)
+    )
+    for sentence, path in enumerate(viterbi(whole)):
+        emissions, lengths = (x[sentence : sentence + 1] for x in (whole.emissions, whole.lengths))
+        alone = Chain(emissions, whole.links, lengths)
+        assert viterbi(alone)[0].tolist() == path.tolist()
 
 
 @few

@@ -20,6 +20,8 @@ class Paths(NamedTuple):
 
 def viterbi(chain: Chain) -> np.ndarray:
     """The best path [batch, words], 0 at padding; of equals the lowest tags, last word first."""
+    if len(chain.lengths) == 1:
+        return _alone(chain)
     last, everyone = chain.lengths - 1, np.arange(len(chain.lengths))
     finals = chain.best[last, :, everyone] + chain.links.end
     path = final = finals.argmax(axis=1)
@@ -31,6 +33,16 @@ def viterbi(chain: Chain) -> np.ndarray:
             path = np.where(n < last, before, final)
         found[:, n] = path
     found[chain.padding] = 0
+    return found
+
+
+def _alone(chain: Chain) -> np.ndarray:
+    """The same of one sentence: a tag at a time is quicker than arrays of one."""
+    best, between, last = chain.best[..., 0], chain.links.between, int(chain.lengths[0]) - 1
+    found = np.zeros_like(chain.padding, int)
+    found[0, last] = tag = (best[last] + chain.links.end).argmax()
+    for n in range(last - 1, -1, -1):
+        found[0, n] = tag = (best[n] + between[:, tag]).argmax()
     return found
 
 

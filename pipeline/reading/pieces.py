@@ -5,7 +5,7 @@ An exported student reads text with this very module: it needs numpy and the lib
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.reading.lexicon import shape
 from pipeline.reading.stored import read_reader, read_tokenizer, write_json, write_tokenizer
-from pipeline.reading.words import Arrays, Sentences
+from pipeline.reading.words import ROOM, Arrays, Sentences
 
 Pooling: TypeAlias = Literal["first", "mean"]
 """A word's vector: that of its first piece, or the mean over its pieces."""
@@ -67,40 +67,55 @@ def _middle(left: tuple[int, int], right: tuple[int, int]) -> int:
     return (right[0] + left[1]) // 2
 
 
+class Spelled(NamedTuple):
+    """Words one after the other: how many pieces each has, all of these, and each word's shape."""
+
+    counts: np.ndarray
+    pieces: np.ndarray
+    shapes: np.ndarray
+
+
 class Pieces:
-    """The words met so far: `shapes` [words], and the pieces of word n in
-    `pieces`[`borders`[n] : `borders`[n + 1]], at most `room` of them.
-    """
+    """Words as at most so many pieces; of words met before, up to some `room`, it remembers all."""
 
-    def __init__(self, tokenizer: Any, room: int, unknown: int) -> None:
-        self._tokenizer, self._room, self._unknown = tokenizer, room, unknown
-        self._places: dict[str, int] = {}
-        self.pieces, self.borders, self.shapes = (np.zeros(size, np.int64) for size in (0, 1, 0))
+    def __init__(self, tokenizer: Any, most: int, unknown: int, room: int = ROOM) -> None:
+        self._tokenizer, self._most, self._unknown, self._room = tokenizer, most, unknown, room
+        self._known: dict[str, list[int]] = {}
+        self._shapes: dict[str, int] = {}
 
-    def numbers(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
-        """Which word each is, one sentence after the other; the tokenizer is asked of new ones."""
-        words = list(chain.from_iterable(sentences))
-        new = {*words} - self._places.keys()
-        if new:
-            self._learn(sorted(new))
-        return np.fromiter(map(self._places.__getitem__, words), np.int64, len(words))
-
-    def counts(self, numbers: np.ndarray) -> np.ndarray:
-        """How many pieces each of these words has."""
-        return self.borders[numbers + 1] - self.borders[numbers]
-
-    def _learn(self, words: list[str]) -> None:
-        """A word without any piece reads as unknown."""
-        encoded = self._tokenizer.encode_batch(
-            [[word] for word in words], is_pretokenized=True, add_special_tokens=False
+    def __call__(self, words: Sequence[str]) -> Spelled:
+        """What is known of these words."""
+        spelled = self.of(words)
+        return Spelled(
+            np.fromiter(map(len, spelled), np.int64, len(words)),
+            np.fromiter(chain.from_iterable(spelled), np.int64),
+            np.fromiter(map(self._shapes.__getitem__, words), np.int64, len(words)),
         )
+
+    def of(self, words: Sequence[str]) -> list[list[int]]:
+        """The pieces of each; the tokenizer is asked of new words alone, of all of them at once."""
+        if not self._known.keys() >= {*words}:
+            self._learn(words)
+        return [*map(self._known.__getitem__, words)]
+
+    def __len__(self) -> int:
+        """Words remembered."""
+        return len(self._known)
+
+    def _learn(self, words: Sequence[str]) -> None:
+        """A word without any piece reads as unknown."""
+        if len(self._known) > self._room:
+            self._known.clear()
+            self._shapes.clear()
+        new = [*dict.fromkeys(word for word in words if word not in self._known)]
+        encoded = self._tokenizer.encode(new, is_pretokenized=True, add_special_tokens=False)
+        spelled: list[list[int]] = [[] for _ in new]
+        for piece, word in zip(encoded.ids, encoded.word_ids, strict=True):
+            spelled[word].append(piece)
         # A word longer than a whole window is cut: its first pieces stand for it.
-        spelled = [found.ids[: self._room] or [self._unknown] for found in encoded]
-        self._places |= {word: len(self._places) + n for n, word in enumerate(words)}
-        sizes = np.array([*map(len, spelled)])
-        self.borders = np.concatenate([self.borders, self.borders[-1] + sizes.cumsum()])
-        self.pieces = np.concatenate([self.pieces, np.array([*chain.from_iterable(spelled)])])
-        self.shapes = np.concatenate([self.shapes, np.array([*map(shape, words)])])
+        cut = (pieces[: self._most] or [self._unknown] for pieces in spelled)
+        self._known |= zip(new, cut, strict=True)
+        self._shapes |= zip(new, map(shape, new), strict=True)
 
 
 def ranges(first: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,41 +154,40 @@ class PieceReader:
         """Windows of all sentences as rows.
 
         `pieces`, `attend`, `shape` [rows, pieces]; `word` [rows, pieces] numbers the word of the
-        padded batch that a piece counts for (0: none); `lengths` [batch] counts words, and `mask`
-        [batch, words] is True at them.
+        padded batch that a piece counts for (0: none); `first` [batch, words] says where among the
+        places of all rows each word begins (0 at padding); `lengths` [batch] counts words, and
+        `mask` [batch, words] is True at them.
         """
-        known, numbers = self._pieces, self._pieces.numbers(sentences)
-        before, after = self._how.before, self._how.after
-        lengths = np.array([len(words) for words in sentences], dtype=np.int64)
+        before, after = len(self._how.before), len(self._how.after)
+        lengths = np.array([*map(len, sentences)], dtype=np.int64)
         mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-        first, end, own, own_end = self._windows(known.counts(numbers), lengths)
-        # Every word of every window, then every piece of those.
-        row, word = ranges(first, end)
-        counts_for = 1 + np.flatnonzero(mask)[word]
-        counts_for[(word < own[row]) | (word >= own_end[row])] = 0
-        which, place = ranges(known.borders[numbers[word]], known.borders[numbers[word] + 1])
-        row = row[which]
-        sizes = np.bincount(row, minlength=len(first))
-        column = len(before) + np.arange(len(row)) - (sizes.cumsum() - sizes)[row]
-        whole = len(before) + sizes + len(after)
-        pieces, shape, counted = np.zeros((3, len(first), whole.max(initial=0)), dtype=np.int64)
-        pieces[row, column] = known.pieces[place]
-        pieces[:, : len(before)] = before
-        for n, piece in enumerate(reversed(after), start=1):
-            pieces[np.arange(len(first)), whole - n] = piece
-        shape[row, column] = 1 + known.shapes[numbers[word]][which]
+        read, rows, own = self._rows(self._pieces([*chain.from_iterable(sentences)]), lengths)
+        whole = before + _sums(read.counts, rows) + after
+        column = np.arange(whole.max(initial=0))
+        attend, inside = column < whole[:, None], column < whole[:, None] - after
+        inside[:, :before] = False
+        begins = np.flatnonzero(inside)[read.counts.cumsum() - read.counts][own]
+        pieces, shape, counted = (np.zeros(inside.shape, dtype=np.int64) for _ in range(3))
+        first = np.zeros(mask.shape, dtype=np.int64)
+        pieces[:, :before] = self._how.before
+        pieces[inside] = read.pieces
+        for n, piece in enumerate(reversed(self._how.after), start=1):
+            pieces[np.arange(len(rows)), whole - n] = piece
+        shape[inside] = np.repeat(1 + read.shapes, read.counts)
+        first[mask] = begins
         if self._how.pooling == "first":
-            is_first = np.diff(which, prepend=-1) > 0
-            row, column, which = row[is_first], column[is_first], which[is_first]
-        counted[row, column] = counts_for[which]
-        attend = np.arange(whole.max(initial=0)) < whole[:, None]
+            counted.ravel()[begins] = 1 + np.flatnonzero(mask)
+        else:
+            which = np.zeros_like(read.counts)
+            which[own] = 1 + np.flatnonzero(mask)
+            counted[inside] = np.repeat(which, read.counts)
         arrays = {"pieces": pieces, "attend": attend, "shape": shape, "word": counted}
-        return {**arrays, "lengths": lengths, "mask": mask}
+        return {**arrays, "first": first, "lengths": lengths, "mask": mask}
 
     def sizes(self, sentences: Sentences) -> list[int]:
         """Pieces of each sentence: one long address may have more than the words around it."""
-        pieces = self._pieces.counts(self._pieces.numbers(sentences))
-        return _sums(pieces, np.array([len(words) for words in sentences], dtype=np.int64)).tolist()
+        counts = map(len, self._pieces.of([*chain.from_iterable(sentences)]))
+        return [sum(islice(counts, len(words))) for words in sentences]
 
     def windowed(self, sentences: Sentences) -> int:
         """How many sentences are longer than one window."""
@@ -192,16 +206,26 @@ class PieceReader:
         reading = Reading(before=before, after=after, **stored)
         return cls(read_tokenizer(folder / "tokenizer.json"), reading)
 
+    def _rows(
+        self, read: Spelled, lengths: np.ndarray
+    ) -> tuple[Spelled, np.ndarray, slice | np.ndarray]:
+        """The words of every window, how many each has, and which of them take its vectors."""
+        if (_sums(read.counts, lengths) <= self._room).all():
+            return read, lengths, slice(None)
+        first, end, own, own_end = self._windows(read.counts, lengths)
+        row, word = ranges(first, end)
+        starts = read.counts.cumsum() - read.counts
+        counts = read.counts[word]
+        _, places = ranges(starts[word], starts[word] + counts)
+        again = Spelled(counts, read.pieces[places], read.shapes[word])
+        return again, end - first, np.flatnonzero((word >= own[row]) & (word < own_end[row]))
+
     def _windows(self, pieces: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """`Window`s [4, rows] over the words of all sentences, which have so many pieces each."""
-        borders = [0, *lengths.cumsum().tolist()]
         rows = []
-        for (first, end), size in zip(pairwise(borders), _sums(pieces, lengths), strict=True):
-            if size <= self._room:
-                rows.append((first, end, first, end))
-            else:
-                found = windows(pieces[first:end].tolist(), self._room, self._overlap)
-                rows += [tuple(first + place for place in window) for window in found]
+        for first, end in pairwise([0, *lengths.cumsum().tolist()]):
+            found = windows(pieces[first:end].tolist(), self._room, self._overlap)
+            rows += [tuple(first + place for place in window) for window in found]
         return np.array(rows, dtype=np.int64).reshape(-1, 4).T
 
 

@@ -1,34 +1,29 @@
 """The emissions of a student as an ONNX graph: what runs where PyTorch is not installed.
 
-Inputs are the arrays of the student's reader by their names, batch and length free; the output
+Inputs are arrays of the student's reader by their names, batch and length free; the output
 `emissions` [batch, words, tags] has any value at padding. A sentence has at least one word. Equal
 students give equal bytes.
 
 To export another network, write what its encoder computes with `Graph` and name it in `_VECTORS`.
-Transformers are traced (`traced.py`).
+Of transformers, BERT is written so (`bert.py`), others are traced (`traced.py`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from torch import nn
 
 from pipeline.features import WordVectors
 from pipeline.networks import BiLSTMEncoder
+from pipeline.shipping.bert import PIECE_AXES, bert_vectors, is_bert
+from pipeline.shipping.nodes import OPSET, Graph
 from pipeline.shipping.traced import traced_graph
 from pipeline.students import CNNEncoder, WindowEncoder
 from pipeline.tagger import Tagger
 from pipeline.transformer import TransformerEncoder
-
-OPSET = 18
-"""Operators as of December 2022: ONNX Runtime 1.14 and later run them."""
-
-IR_VERSION = 8
-"""The file format of that time."""
 
 _AXES = {
     "word": ["distinct"],
@@ -42,51 +37,10 @@ _AXES = {
 """The free axes of what a reader of words gives."""
 
 
-class Graph:
-    """Nodes and weights under construction; a value goes by the name of what it holds."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: dict[str, onnx.TensorProto] = {}
-
-    def __call__(self, operator: str, *inputs: str, out: str, **attributes: Any) -> str:
-        """Add a node; the name of its one output is its own too."""
-        self.nodes.append(helper.make_node(operator, inputs, [out], name=out, **attributes))
-        return out
-
-    def weight(self, name: str, values: torch.Tensor | np.ndarray | list[int] | float | int) -> str:
-        """Numbers that are known, added where they are new: as float32 or, if whole, int64."""
-        if isinstance(values, torch.Tensor):
-            values = values.detach().cpu().numpy()
-        array = np.asarray(values)
-        kind = np.float32 if array.dtype.kind == "f" else np.int64
-        self.weights[name] = numpy_helper.from_array(np.ascontiguousarray(array, kind), name)
-        return name
-
-    def model(self, inputs: Mapping[str, np.ndarray], tags: int) -> onnx.ModelProto:
-        """What was added so far, from arrays like `inputs` to `emissions`."""
-        given = [
-            helper.make_tensor_value_info(
-                name, helper.np_dtype_to_tensor_dtype(array.dtype), _AXES[name]
-            )
-            for name, array in inputs.items()
-        ]
-        output = helper.make_tensor_value_info(
-            "emissions", TensorProto.FLOAT, ["batch", "words", tags]
-        )
-        graph = helper.make_graph(
-            self.nodes, "emissions", given, [output], [*self.weights.values()]
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
-        model.ir_version, model.producer_name = IR_VERSION, "limbeck"
-        onnx.checker.check_model(model, full_check=True)
-        return model
-
-
 def emissions_graph(student: Tagger) -> onnx.ModelProto:
     """The ONNX model of a student's emissions, in float32."""
     encoder: Any = student.encoder
-    if isinstance(encoder, TransformerEncoder):
+    if isinstance(encoder, TransformerEncoder) and not is_bert(encoder):
         return traced_graph(student, OPSET)
     graph = Graph()
     vectors = _VECTORS[type(encoder)](graph, encoder)
@@ -94,7 +48,8 @@ def emissions_graph(student: Tagger) -> onnx.ModelProto:
     product = graph("MatMul", vectors, weight, out="emit.product")
     graph("Add", product, graph.weight("emit.bias", student.emit.bias), out="emissions")
     read = {name: tensor.numpy() for name, tensor in encoder.inputs([["a"]]).items()}
-    return graph.model(read, len(student.tags))
+    axes = PIECE_AXES if isinstance(encoder, TransformerEncoder) else _AXES
+    return graph.model(read, axes, len(student.tags))
 
 
 def _bilstm(graph: Graph, encoder: BiLSTMEncoder) -> str:
@@ -249,4 +204,5 @@ _VECTORS: dict[type, Callable[[Graph, Any], str]] = {
     BiLSTMEncoder: _bilstm,
     CNNEncoder: _cnn,
     WindowEncoder: _window,
+    TransformerEncoder: bert_vectors,
 }
