@@ -1,13 +1,15 @@
-"""The text of a phase as a source of batches: some sentences or all, mixed in a stated ratio."""
+"""The text of a phase as a source of batches: which sentences, in which ratio, how noisy."""
 
 import random
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from pipeline.errors import InputError
 from pipeline.examples import Examples
 from pipeline.losses.supervision import Gold, Targets
+from pipeline.noise import noisy
 from pipeline.phases import Phase
 from pipeline.training import seed_of
 
@@ -43,8 +45,13 @@ class Course:
         return [*self._labelled.tolist(), *self._stream((self._begun + epoch) * count, count)]
 
     def batch(self, chosen: Sequence[int]) -> tuple[list[list[str]], tuple[Gold, Targets]]:
-        """Words, gold and targets of some sentences."""
-        return self._examples.batch(chosen)
+        """Words, gold and targets of some sentences; only the words are noisy."""
+        words, beside = self._examples.batch(chosen)
+        if not self._phase.noise:
+            return words, beside
+        # From the generator that was sown for this batch: resumed, it is just as noisy.
+        chance = random.Random(int(torch.randint(2**62, ())))
+        return noisy(words, self._phase.noise, chance), beside
 
     def _stream(self, first: int, count: int) -> list[int]:
         """Some of an endless row: all transfer sentences in one random order, then in another."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from pipeline.config import settings
+from pipeline.noise import Noise
 from pipeline.objectives import Objective
 from pipeline.training import Count, Rate, Training, seed_of
 from pipeline.unfreezing import Unfreeze
@@ -33,6 +34,8 @@ class Phase:
     head_learning_rate: Rate | None = None
     unfreeze: Unfreeze | None = None
     """Whether all is trained at once, or the head first and then part by part below it."""
+    noise: tuple[Noise, ...] | None = None
+    """What happens to the student's words; its teacher read them as they were."""
     keep: Keep | None = None
     """Which weights the phase leaves; those of its last epoch where dev F1 says nothing."""
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from pipeline.config import settings
 from pipeline.description import Head
 from pipeline.losses.supervision import Reading, Trust
+from pipeline.noise import Noise
 from pipeline.objectives import Objective
 from pipeline.phases import Keep, Mix, Phase
 from pipeline.students import Student
@@ -39,6 +40,8 @@ class Recipe:
     keep: Keep | None = None
     """Instead of `distill.keep`."""
     unfreeze: Unfreeze = "at_once"
+    noise: tuple[Noise, ...] = ()
+    """What happens to words of training batches, in this order; never in validation."""
     mix: Mix | None = None
     """Transfer sentences for each labelled one in an epoch; null: all that there are."""
     confidence: Trust | None = None
@@ -55,6 +58,7 @@ class Recipe:
             objectives=phase.objectives or self.objectives or None,
             mix=phase.mix or (self.mix if phase.text == "all" else None),
             unfreeze=phase.unfreeze or self.unfreeze,
+            noise=self.noise if phase.noise is None else phase.noise,
         )
 
     def placed(self) -> Iterator[tuple[str, Objective]]:

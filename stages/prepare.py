@@ -6,11 +6,14 @@ a teacher depends on these small files, so that a change to another teacher's co
 
 import hashlib
 import json
+import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.corpus import split_path, write_split
+from pipeline.errors import InputError
+from pipeline.noise import Noise, noisy
 from pipeline.raw.refusals import refuse
 from pipeline.raw.rows import Rows
 from pipeline.raw.sources import Corpus, Prepare, read_corpora
@@ -40,8 +43,12 @@ def run(corpora: Mapping[str, Corpus], prepare: Prepare, out: Path, lessons: Pat
     for line in _story(survey(readings, corpora, joint), prepare):
         log(line)
     refuse(joint, readings, prepare)
+    noises = {name: corpus.noise for name, corpus in corpora.items()}
+    for name in noises:
+        if noises[name] and "test" not in joint.splits[name]:
+            raise InputError(f"corpora.{name}.noise: expected a test split, found none")
     with writing(out) as folder, writing(lessons) as manifests:
-        _write_lessons(manifests, corpora, _write_tables(folder, joint, prepare))
+        _write_lessons(manifests, corpora, _write_tables(folder, joint, noises, prepare))
         before.compare(Snapshot.take([Path(prepare.raw)], prepare, before.files), out)
 
 
@@ -74,16 +81,30 @@ def _story_of(corpus: CorpusSurvey, prepare: Prepare) -> Iterator[str]:
             yield f"{corpus.name}/{split}: {at.count} x {kind} ({prepare.invalid}): {places}"
 
 
-def _write_tables(folder: Path, joint: Joint, prepare: Prepare) -> Hashes:
+def _write_tables(
+    folder: Path, joint: Joint, noises: Mapping[str, Sequence[Noise]], prepare: Prepare
+) -> Hashes:
     hashes: dict[str, dict[str, str]] = defaultdict(dict)
     for corpus, splits in joint.splits.items():
         for split, rows in splits.items():
             path = split_path(folder, corpus, split)
             tags = None if split == "transfer" else _tags(rows, prepare)
             words = [row.words for row in rows]
+            if split == "test":
+                words = _noisy(words, corpus, noises.get(corpus, ()), prepare.seed)
             write_split(path, words, tags, tag_set=joint.tag_set, scheme=prepare.scheme)
             hashes[corpus][split] = hashlib.sha256(path.read_bytes()).hexdigest()
     return hashes
+
+
+def _noisy(
+    words: Sequence[Sequence[str]], corpus: str, noises: Sequence[Noise], seed: int
+) -> Sequence[Sequence[str]]:
+    """Words of a test split after noise, the same for the same seed and corpus."""
+    if not noises:
+        return words
+    log(f"{corpus}/test: noise: {', '.join(noise.kind for noise in noises)}")
+    return noisy(words, noises, random.Random(f"{seed} {corpus}"))
 
 
 def _tags(rows: Rows, prepare: Prepare) -> list[list[str]]:

@@ -307,10 +307,11 @@ def test_the_objective_of_the_documentation_keeps_the_contract(examples, contrac
 
 
 def test_contracts_cover_their_unions():
-    from tests import test_encoders, test_formats, test_students
+    from tests import test_encoders, test_formats, test_noise, test_students
 
     asked = {
         test_objectives.Objective: set(test_objectives.OBJECTIVES),
+        test_noise.Noise: set(test_noise.NOISES),
         test_students.Student: set(test_students.STUDENTS),
         test_encoders.Encoder: {type(each) for each in test_encoders.kinds(Path("encoder"))},
         test_formats.Format: {type(each) for each in test_formats.FORMATS},

@@ -34,10 +34,56 @@ def raw(tmp_path):
     }
 
 
-def run(tmp_path, named, **settings):
+def run(tmp_path, named, raw=None, **settings):
     out, lessons = tmp_path / "corpora", tmp_path / "lessons"
-    stage.run(corpora(**named), prepare(tmp_path / "raw", **settings), out, lessons)
+    stage.run(corpora(**named), prepare(raw or tmp_path / "raw", **settings), out, lessons)
     return out, lessons
+
+
+NOISE = [{"kind": "typos", "share": 1.0}, {"kind": "drop", "share": 0.3}]
+
+
+def loud(raw, tmp_path):
+    """The corpora with a long test split in `en`, and one more with the same test and noise."""
+    words = [f"Ada/B-PER Kim/I-PER w{n}/O" for n in range(30)]
+    raw["en"]["test"] = conll(tmp_path / "raw" / "en.test", *words)
+    return {**raw, "loud": {"test": raw["en"]["test"], "noise": NOISE}}
+
+
+def test_noise_is_for_the_test_split_and_keeps_tags_in_place(tmp_path, raw):
+    noisy = loud(raw, tmp_path)
+    noisy["sv"]["noise"] = [{"kind": "lower", "share": 1.0}]
+    quiet = {name: {**corpus, "noise": []} for name, corpus in noisy.items()}
+    one, other = (run(tmp_path / name, named, raw=tmp_path / "raw")[0]
+                  for name, named in (("one", quiet), ("other", noisy)))  # fmt: skip
+    for path in one.rglob("*.parquet"):
+        name = path.relative_to(one).as_posix()
+        same = path.read_bytes() == (other / name).read_bytes()
+        assert same == (name not in ("loud/test.parquet", "sv/test.parquet"))
+    before, after = (read_split(folder / "loud/test.parquet") for folder in (one, other))
+    assert after.tags == before.tags
+    assert [*map(len, after.words)] == [*map(len, before.words)]
+    dropped = sum(not word for row in after.words for word in row)
+    assert 0.15 < dropped / 90 < 0.45
+    assert all(row != kept for row, kept in zip(after.words, before.words, strict=True))
+
+
+def test_noise_has_the_luck_of_the_seed_and_the_corpus(tmp_path, raw):
+    two = loud(raw, tmp_path)
+    two["louder"] = two["loud"]
+    found = [run(tmp_path / name, two, raw=tmp_path / "raw", seed=seed)[0]
+             for name, seed in (("a", 1), ("b", 1), ("c", 2))]  # fmt: skip
+    a, b, c = (read_split(folder / "loud/test.parquet").words for folder in found)
+    assert a == b != c
+    assert a != read_split(found[0] / "louder/test.parquet").words
+
+
+def test_noise_without_a_test_split_is_refused(tmp_path, raw):
+    raw["loud"] = {"train": raw["sv"]["train"], "noise": NOISE}
+    with pytest.raises(
+        InputError, match=r"corpora\.loud\.noise: expected a test split, found none"
+    ):
+        run(tmp_path, raw)
 
 
 def content(*folders):

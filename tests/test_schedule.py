@@ -5,16 +5,20 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import save
 from test_distill import TINY, TRAINING, learn, taught  # noqa: F401 - a fixture
 
 from pipeline import schedule
+from pipeline.corpus import read_split
 from pipeline.losses.schedules import Annealed
 from pipeline.losses.wordwise import Posterior
+from pipeline.noise import LowerCase, Misheard, Typos, WordDrop
 from pipeline.objectives import GoldNLL
 from pipeline.phases import Phase
 from pipeline.recipes import Recipe
 from pipeline.students import load_student
+from pipeline.tagger import Tagger
 from pipeline.training import Training
 
 TWO = (
@@ -161,3 +165,52 @@ def test_phases_of_a_recipe_fill_in_what_they_leave_open():
         "phases.0.objectives.0",
         "phases.1.objectives.0",
     ]
+
+
+NOISY = (Typos(share=0.5), LowerCase(share=0.5))
+
+
+@pytest.mark.usefixtures("taught")
+def test_only_the_words_of_training_batches_are_noisy(monkeypatch: pytest.MonkeyPatch):
+    clean, read, judged = [], [], []
+    batch_of, tag = schedule.Course.batch, Tagger.tag
+
+    def watched(course, chosen):
+        words, beside = batch_of(course, chosen)
+        before, same = course._examples.batch(chosen)
+        clean.append(before)
+        read.append(words)
+        assert torch.equal(beside[0].tags, same[0].tags)
+        assert torch.equal(beside[1].log_marginals, same[1].log_marginals)
+        return words, beside
+
+    monkeypatch.setattr(schedule.Course, "batch", watched)
+    monkeypatch.setattr(Tagger, "tag", lambda own, words: judged.append(words) or tag(own, words))
+    quiet = replace(TWO[1], noise=())
+    learn(recipe(replace(TWO[0], epochs=3), quiet, noise=NOISY))
+    assert all(one != other for one, other in zip(clean[:3], read[:3], strict=True))
+    assert clean[3:] == read[3:]
+    spoilt = [sorted(map(str, words)) for words in read[:3]]
+    assert len({str(words) for words in spoilt}) == 3
+    assert all(rows == read_split(Path("corpora/en/dev.parquet")).words for rows in judged)
+
+
+@pytest.mark.usefixtures("taught")
+def test_phases_noise_mix_and_thawing_go_together_and_resume(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LIMBECK_CHECKPOINT_SECONDS", "0")
+    both = (GoldNLL(), Posterior())
+    phases = (
+        replace(TWO[0], noise=(WordDrop(share=0.3), Misheard())),
+        Phase(objectives=both, mix=0.2, epochs=3, unfreeze="gradual", noise=NOISY),
+    )
+    whole = learn(recipe(*phases), "whole")
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3)
+        with pytest.raises(Stop):
+            learn(recipe(*phases), "killed")
+    killed = learn(recipe(*phases), "killed")
+    assert weights(killed) == weights(whole)
+    assert rows(killed) == rows(whole)
+    assert weights(learn(recipe(phases[0], replace(phases[1], noise=())), "clean")) != weights(
+        whole
+    )

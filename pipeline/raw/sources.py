@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 from pipeline.config import settings
 from pipeline.corpus import SPLITS
 from pipeline.errors import InputError
+from pipeline.noise import Noise
 from pipeline.raw.detection import Detected, detect
 from pipeline.raw.formats import Format, Hub, Sentence, guess
 from pipeline.tags import Scheme, canonical
@@ -44,6 +45,7 @@ class Corpus:
     scheme: NamedScheme | None = None
     outside: str | None = None  # the tag of words in no span
     teachers: tuple[str, ...] = ()  # who learns from this corpus and labels it
+    noise: tuple[Noise, ...] = ()  # what happens to the words of test
     max_transfer: Annotated[int, Field(ge=1)] | None = None  # sentences, evenly spaced
     language: str | None = None  # for model cards, as ISO 639-1 has it
     license: str | None = None  # for model cards, as SPDX has it
