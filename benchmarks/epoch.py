@@ -37,6 +37,7 @@ FOLDERS = {
     name: Path("models" if name == "teachers" else "data") / name
     for name in ("corpora", "lessons", "targets", "emissions", "teachers")
 }
+FOLDERS["ensembles"] = Path("data/ensembles")
 FOLDERS["trained"] = FOLDERS["teachers"]  # as some older versions call it
 TEACHER = {
     "encoder": {"kind": "bilstm", "words": 64, "characters": 32, "hidden": 96, "dropout": 0.3},
@@ -115,6 +116,8 @@ def _write_params(path: Path, own: Path, chosen: argparse.Namespace) -> None:
     params = yaml.load(own)
     params["teachers"] = dict.fromkeys(("en", "sv"), TEACHER)
     params["distill"] |= {"epochs": chosen.repeats + 1, "decay": "constant"}
+    if any(kind.startswith("hidden") for kind in chosen.objectives):
+        params["score"]["vectors"] = True
     params["recipes"] = {
         name: {
             "student": {"kind": "bilstm", "hidden": 96},

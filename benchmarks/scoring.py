@@ -1,6 +1,9 @@
 """What `score` adds to the teacher's bare forward pass, and whether `extract` keeps up with both.
 
     python benchmarks/scoring.py
+    python benchmarks/scoring.py --asked
+
+With `--asked` instead: what each question of section `score` costs, in time and in bytes a word.
 
 A network of BERT-base's size in bf16 where there is a GPU, of MiniLM's in float32 where there is
 none; weights and sentences are random. Bare are batches that lie ready on the device, one after the
@@ -23,11 +26,12 @@ from timing import in_turn
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from pipeline.asking import Saliency
 from pipeline.batching import in_order
 from pipeline.device import found_threads
 from pipeline.extraction import Extract
 from pipeline.parts import parts_of
-from pipeline.scoring import score_split
+from pipeline.scoring import Score, score_split
 from pipeline.tagger import Inputs, Tagger
 from pipeline.transformer import TransformerEncoder
 from stages.extract import PARTS_AT_ONCE, extract_part
@@ -35,6 +39,15 @@ from stages.extract import PARTS_AT_ONCE, extract_part
 SIZES = {
     "minilm": {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536},
     "bert": {"hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072},
+}
+ASKED = {
+    "emissions alone": {},
+    "`vectors: true`": {"vectors": True},
+    "`saliency: {every: 2}`": {"saliency": Saliency(every=2)},
+    "`saliency: {every: 4}`": {"saliency": Saliency(every=4)},
+    "`saliency: {every: 8}`": {"saliency": Saliency(every=8)},
+    "`passes: 2`": {"passes": 2},
+    "`passes: 4`": {"passes": 4},
 }
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"word{n}" for n in range(30_000))]
 
@@ -50,14 +63,24 @@ def main() -> None:
     options.add_argument("--part", type=int, default=2000)
     options.add_argument("--labels", type=int, default=4)
     options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--asked", action="store_true", help="what each question costs")
     chosen = options.parse_args()
     torch.set_num_threads(found_threads())
     teacher = _teacher(chosen.size, tags_of(chosen.labels)).to(device).eval()
     sentences = _sentences(chosen.sentences)
+    words = sum(map(len, sentences))
+    name = torch.cuda.get_device_name() if large else f"{found_threads()} threads"
+    print(
+        f"{name}, {os.cpu_count()} cores, {chosen.size}, {len(sentences)} sentences, {words} words"
+    )
+    if chosen.asked:
+        _questions(teacher, sentences, chosen.batch_words, chosen.rounds)
+        return
     ready = _ready(teacher, sentences, chosen.batch_words, device)
     with tempfile.TemporaryDirectory() as folder:
         emissions, targets = (Path(folder) / name for name in ("emissions", "targets"))
-        scored = partial(_score, teacher, sentences, emissions, chosen.part, chosen.batch_words)
+        score = Score(part=chosen.part)
+        scored = partial(_score, teacher, sentences, emissions, score, chosen.batch_words)
         steps = {
             "bare forward pass": partial(_forward, teacher, ready),
             "score": scored,
@@ -66,14 +89,34 @@ def main() -> None:
         for step in steps.values():
             step()
         times = in_turn(steps, chosen.rounds, patience=300.0)
-    words, bare = sum(map(len, sentences)), times["bare forward pass"].median
-    name = torch.cuda.get_device_name() if large else f"{found_threads()} threads"
-    print(
-        f"{name}, {os.cpu_count()} cores, {chosen.size}, {len(sentences)} sentences, {words} words"
-    )
+    bare = times["bare forward pass"].median
     print("\n| step | words a second | of the bare pass |\n|---|--:|--:|")
     for step, time in times.items():
         print(f"| {step} | {1e3 * words / time.median:,.0f} | {bare / time.median:.0%} |")
+
+
+def _questions(teacher: Tagger, sentences: list[list[str]], batch_words: int, rounds: int) -> None:
+    """Time and bytes of `score` by what it is asked."""
+    words = sum(map(len, sentences))
+    with tempfile.TemporaryDirectory() as folder:
+        steps = {
+            name: partial(
+                _score, teacher, sentences, Path(folder) / str(n), Score(**asked), batch_words
+            )
+            for n, (name, asked) in enumerate(ASKED.items())
+        }
+        for step in steps.values():
+            step()
+        sizes = [
+            sum(path.stat().st_size for path in (Path(folder) / str(n)).iterdir())
+            for n in range(len(steps))
+        ]
+        times = in_turn(steps, rounds, patience=300.0)
+    plain = times["emissions alone"].median
+    print("\n| asked | time | words a second | bytes a word |\n|---|--:|--:|--:|")
+    for (name, time), size in zip(times.items(), sizes, strict=True):
+        rate = f"{1e3 * words / time.median:,.0f}"
+        print(f"| {name} | {time.median / plain:.2f} | {rate} | {size / words:.0f} |")
 
 
 def _teacher(size: str, tags: tuple[str, ...]) -> Tagger:
@@ -122,12 +165,12 @@ def _forward(teacher: Tagger, ready: list[Inputs]) -> None:
 
 
 def _score(
-    teacher: Tagger, sentences: list[list[str]], folder: Path, part: int, batch_words: int
+    teacher: Tagger, sentences: list[list[str]], folder: Path, score: Score, batch_words: int
 ) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     score_split(
         teacher, sentences, range(len(sentences)), folder,
-        part=part, batch_words=batch_words, scored=lambda _: None,
+        score=score, batch_words=batch_words, scored=lambda _: None,
     )  # fmt: skip
 
 

@@ -15,6 +15,8 @@ KINDS = {
     "log_marginals": np.uint16,
     "emissions": np.float32,
     "teacher": np.int16,
+    "saliency": np.float32,
+    "vectors": np.uint16,
 }
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from pipeline.arrays import Vocabulary
 from pipeline.corpus import Split
-from pipeline.emissions import Emissions
+from pipeline.emissions import Emissions, joined
 from pipeline.errors import InputError
 from pipeline.losses.supervision import Reading
 from pipeline.parts import PART, lists
@@ -25,10 +25,13 @@ _SENTENCES = {
     "gold": pa.list_(pa.int16()),
 }
 _TAUGHT = {"path_log_probs": pa.list_(pa.float32())}
-_READ = {
+_SPEAKER = {"teacher": pa.list_(pa.int16())}
+_READ: dict[Reading, dict[str, pa.DataType]] = {
     "paths": {"paths": pa.list_(pa.int16())},
     "marginals": {"log_marginals": pa.list_(pa.float16())},
-    "emissions": {"emissions": pa.list_(pa.float32()), "teacher": pa.list_(pa.int16())},
+    "emissions": {"emissions": pa.list_(pa.float32()), **_SPEAKER},
+    "vectors": {"vectors": pa.list_(pa.float16()), **_SPEAKER},
+    "saliency": {"saliency": pa.list_(pa.float32())},
 }
 
 
@@ -36,6 +39,7 @@ _READ = {
 class Lesson:
     """A split, and what its teacher says of its sentences, in their order; by nobody: nothing.
 
+    `emissions` has the columns that are read beside targets: emissions, vectors, saliency.
     `teacher` is its number among those whose scores between tags `Examples` is given.
     """
 
@@ -61,9 +65,7 @@ def write_examples(
         pa.ipc.new_file(sink, schema, options=options) as file,
     ):
         for lesson in lessons:
-            split = lesson.split
-            size = len(split) if split.tags is not None else min(limit, len(split))
-            for columns in _parts(lesson, size, numbered):
+            for columns in _parts(lesson, taken(lesson.split, limit), numbered):
                 nothing = [[]] * len(columns["words"])
                 arrays = [
                     pa.array(nothing, field.type)
@@ -72,6 +74,11 @@ def write_examples(
                     for field in schema
                 ]
                 file.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+
+def taken(split: Split, limit: int) -> int:
+    """How many of its sentences are learnt from: of an unlabelled split at most `limit`."""
+    return len(split) if split.tags is not None else min(limit, len(split))
 
 
 _Numbered: TypeAlias = Callable[[pa.Array], pa.DictionaryArray]
@@ -121,7 +128,7 @@ def _parts(lesson: Lesson, size: int, numbered: _Numbered) -> Iterator[_Columns]
             scores = emissions.take(count)
             found = scores.sentence_ids, scores.offsets
             _refuse_strangers(split, "emissions", *found, first, columns)
-            columns["emissions"] = _numbers(scores.offsets, scores.scores.astype(np.float32))
+            columns |= _said(scores)
         yield columns
         first += count
         if first >= size:
@@ -151,8 +158,16 @@ def _taught_columns(rows: TargetRows, count: int, teacher: int) -> _Columns:
     }
 
 
+def _said(rows: Emissions) -> _Columns:
+    """What a teacher says of each word; of scores that are not read, no number."""
+    return {
+        name: _numbers(rows.offsets, said.reshape(len(said), *said.shape[1:] or (1,)))
+        for name, said in rows.said.items()
+    }
+
+
 def _numbers(offsets: np.ndarray, rows: np.ndarray) -> pa.ListArray:
-    """Rows [words, tags] as one list of numbers for every sentence."""
+    """Rows [words, numbers] as one list for every sentence."""
     return lists(offsets * rows.shape[1], pa.array(rows.ravel()))
 
 
@@ -194,9 +209,4 @@ class _Stream:
             parts.append(rows[: min(count, len(rows))])
             self._rest = rows[len(parts[-1]) : len(rows)] if len(rows) > count else None
             count -= len(parts[-1])
-        lengths = np.concatenate([np.diff(part.offsets) for part in parts])
-        return Emissions(
-            np.concatenate([part.sentence_ids for part in parts]),
-            np.concatenate([[0], np.cumsum(lengths)]),
-            np.concatenate([part.scores for part in parts]),
-        )
+        return joined(parts)

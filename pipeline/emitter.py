@@ -52,10 +52,16 @@ class Emitter(nn.Module):
 
     def emissions(self, inputs: Inputs) -> Float[Tensor, "batch words tags"]:
         """Emissions of a batch alone, unchecked; any value at padding."""
+        return self.emitted(self.vectors(inputs))
+
+    def vectors(self, inputs: Inputs) -> Float[Tensor, "batch words width"]:
+        """The encoder's vectors of words; zero at padding."""
         device = self.emit.weight.device
-        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()}
-        vectors = self.encoder(moved)
-        with torch.autocast(device.type, enabled=False):
+        return self.encoder({name: x.to(device, non_blocking=True) for name, x in inputs.items()})
+
+    def emitted(self, vectors: Tensor) -> Float[Tensor, "batch words tags"]:
+        """What the head makes of vectors [batch, words, width]."""
+        with torch.autocast(vectors.device.type, enabled=False):
             return self.emit(vectors.float())
 
     @property

@@ -5,6 +5,7 @@ from the file's own bytes; of objects there is one for each distinct word, not f
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pipeline.arrays import KINDS, Column
-from pipeline.losses.supervision import Gold, Targets, Teacher, nobody
+from pipeline.losses.supervision import Gold, Spoken, Targets, Teacher, nobody
 from pipeline.parts import PART
 
 Scores: TypeAlias = tuple[Tensor, Tensor, Tensor]
@@ -24,10 +25,17 @@ Scores: TypeAlias = tuple[Tensor, Tensor, Tensor]
 class Examples:
     """Random access to the sentences of a file that `write_examples` wrote.
 
-    `lengths` counts the words of each; `teachers` are scores between tags, by a teacher's number.
+    `lengths` counts the words of each; by a teacher's number, `teachers` are scores between tags,
+    and `widths` how many numbers its vectors have.
     """
 
-    def __init__(self, path: Path, tags: int, teachers: Sequence[Scores] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        tags: int,
+        teachers: Sequence[Scores] = (),
+        widths: Sequence[int] = (),
+    ) -> None:
         file = pa.memory_map(str(path)).read_buffer()
         reader = pa.ipc.open_file(file)
         batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
@@ -36,7 +44,7 @@ class Examples:
         self.lengths: list[int] = self._lengths.tolist()
         known = batches[-1].column("words").values.dictionary.to_pylist() if batches else []
         self._vocabulary = np.array(known, dtype=object)
-        self._teachers = teachers
+        self._teachers, self._widths = teachers, widths
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -79,14 +87,17 @@ class Examples:
         once = (counts > 0).astype(np.int64)
         log_probs = np.full((len(rows), 1, max(1, counts.max())), -np.inf, dtype=np.float32)
         column.gathered(rows, once, counts, log_probs)
-        marginals = self._by_word("log_marginals", rows, once).view(np.float16)
-        emissions = self._by_word("emissions", rows, once)
+        marginals = self._by_word("log_marginals", self._tags, rows, once).view(np.float16)
+        emissions = self._by_word("emissions", self._tags, rows, once)
+        saliency = self._by_word("saliency", 1, rows, once)
         return Targets(
             self._paths(rows, counts),
             torch.from_numpy(log_probs[:, 0]),
             torch.from_numpy(marginals).float(),
             torch.from_numpy(emissions) if emissions.size else None,
             self._taught_by(rows, once),
+            torch.from_numpy(saliency[:, :, 0]) if saliency.size else None,
+            tuple(self._spoken(rows, once)),
         )
 
     def _paths(self, rows: np.ndarray, counts: np.ndarray) -> Tensor:
@@ -98,22 +109,41 @@ class Examples:
             self._columns["paths"].gathered(rows, counts, lengths, paths)
         return torch.from_numpy(paths)
 
-    def _by_word(self, name: str, rows: np.ndarray, once: np.ndarray) -> np.ndarray:
-        """[sentences, words, tags]; no tags where the column is not read."""
-        lengths, tags = self._lengths[rows], self._tags if name in self._columns else 0
-        batch = np.zeros((len(rows), 1, lengths.max() * tags), dtype=KINDS[name])
-        if tags:
-            self._columns[name].gathered(rows, once, lengths * tags, batch)
-        return batch.reshape(len(rows), lengths.max(), tags)
+    def _by_word(self, name: str, width: int, rows: np.ndarray, once: np.ndarray) -> np.ndarray:
+        """[sentences, words, width]; no number where the column is not read."""
+        lengths, width = self._lengths[rows], width if name in self._columns else 0
+        batch = np.zeros((len(rows), 1, lengths.max() * width), dtype=KINDS[name])
+        if width:
+            self._columns[name].gathered(rows, once, lengths * width, batch)
+        return batch.reshape(len(rows), lengths.max(), width)
 
     def _taught_by(self, rows: np.ndarray, once: np.ndarray) -> tuple[Teacher, ...]:
         """The teachers of some sentences, in the order of their numbers."""
-        if "teacher" not in self._columns:
-            return ()
-        batch = np.full((len(rows), 1, 1), -1, dtype=np.int64)
-        numbers = self._columns["teacher"].gathered(rows, once, once, batch)[:, 0, 0]
+        numbers = self._teacher_numbers(rows, once)
         return tuple(
             Teacher(torch.from_numpy(np.flatnonzero(numbers == number)), *scores)
             for number, scores in enumerate(self._teachers)
             if number in numbers
         )
+
+    def _spoken(self, rows: np.ndarray, once: np.ndarray) -> Iterator[Spoken]:
+        """The vectors of each teacher, in the order of their numbers; none where none are read."""
+        if "vectors" not in self._columns:
+            return
+        numbers, longest = self._teacher_numbers(rows, once), self._lengths[rows].max()
+        for number, first in enumerate(accumulate(self._widths[:-1], initial=0)):
+            some, width = np.flatnonzero(numbers == number), self._widths[number]
+            if len(some):
+                lengths = self._lengths[rows[some]]
+                batch = np.zeros((len(some), 1, longest * width), dtype=KINDS["vectors"])
+                self._columns["vectors"].gathered(rows[some], once[some], lengths * width, batch)
+                vectors = torch.from_numpy(batch.view(np.float16)).float()
+                shaped = vectors.view(len(some), longest, width)
+                yield Spoken(torch.from_numpy(some), shaped, first)
+
+    def _teacher_numbers(self, rows: np.ndarray, once: np.ndarray) -> np.ndarray:
+        """The number of each sentence's teacher [sentences]; -1 where it has none."""
+        batch = np.full((len(rows), 1, 1), -1, dtype=np.int64)
+        if "teacher" in self._columns:
+            self._columns["teacher"].gathered(rows, once, once, batch)
+        return batch[:, 0, 0]

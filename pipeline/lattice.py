@@ -37,6 +37,7 @@ class Lattice:
     start: Float[Tensor, " tags"]
     end: Float[Tensor, " tags"]
     mask: Bool[Tensor, "batch words"]  # True at words
+    vectors: Float[Tensor, "batch words numbers"] | None = None  # of words; no sum reads them
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -52,7 +53,13 @@ class Lattice:
         if self.mask.device == torch.device(device):
             return self
         scores = {name: getattr(self, name).to(device) for name in SCORES}
-        return Lattice(**scores, mask=self.mask.to(device))
+        vectors = None if self.vectors is None else self.vectors.to(device)
+        return Lattice(**scores, mask=self.mask.to(device), vectors=vectors)
+
+    def some(self, rows: Tensor) -> "Lattice":
+        """The lattice of some sentences, by their numbers or by a mask."""
+        vectors = None if self.vectors is None else self.vectors[rows]
+        return replace(self, emissions=self.emissions[rows], mask=self.mask[rows], vectors=vectors)
 
     def double(self) -> "Lattice":
         """The same lattice with scores in float64."""
@@ -160,9 +167,7 @@ def _mended(
     """What was found, with the sentences that are not exact done plainly, in log space."""
     if bool(exact.all()):
         return found
-    hard = ~exact
-    part = replace(lattice, emissions=lattice.emissions[hard], mask=lattice.mask[hard])
-    return found.index_put((hard,), plainly(part).to(found.dtype))
+    return found.index_put((~exact,), plainly(lattice.some(~exact)).to(found.dtype))
 
 
 def _log_partition(lattice: Lattice) -> Float[Tensor, " batch"]:

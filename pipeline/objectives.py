@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pipeline.config import settings
 from pipeline.lattice import Lattice, log_partition, nll
+from pipeline.losses.hidden import Hidden, HiddenMSE
 from pipeline.losses.matching import Correlation, Decoupled, Standardised
 from pipeline.losses.pathwise import FuzzyPaths, FuzzyTags, TopK, TopWK
 from pipeline.losses.schedules import Constant, Weight
@@ -47,9 +48,18 @@ Objective: TypeAlias = Annotated[
     | PotentialMSE
     | Decoupled
     | Correlation
-    | Standardised,
+    | Standardised
+    | Hidden
+    | HiddenMSE,
     Field(discriminator="kind"),
 ]
+
+BY_WORDS = (
+    *(TokenKD, EmissionKD, Posterior, EmissionMSE, PotentialMSE),
+    *(Decoupled, Correlation, Standardised, Hidden, HiddenMSE),
+)
+"""Those that add up words, so that words may weigh differently. The others see paths: a path has no
+loss of one word."""
 
 
 def total(

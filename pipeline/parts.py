@@ -80,16 +80,29 @@ def write_part(
         file.add_key_value_metadata(_encoded(ending()))
 
 
-def read_part(path: Path, columns: Iterable[str]) -> Iterator[pa.Table]:
-    """The row groups of a part; InputError where it is damaged or lacks a column."""
+def columns_of(path: Path) -> list[str]:
+    """The names of a part's columns."""
     with closing(_open(path)) as file:
-        lacking = sorted({*columns} - {*file.schema_arrow.names})
+        return file.schema_arrow.names
+
+
+def type_of(path: Path, column: str) -> pa.DataType:
+    """The type of one of a part's columns."""
+    with closing(_open(path)) as file:
+        return file.schema_arrow.field(column).type
+
+
+def read_part(path: Path, columns: Iterable[str]) -> Iterator[pa.Table]:
+    """Columns of a part, a row group at a time; InputError where it is damaged or lacks one."""
+    wanted = [*columns]
+    with closing(_open(path)) as file:
+        lacking = sorted({*wanted} - {*file.schema_arrow.names})
         if lacking:
             found = ", ".join(file.schema_arrow.names)
             raise InputError(f"{path}: expected columns {lacking}, found {found}; {REMEDY}")
         for group in range(file.num_row_groups):
             try:
-                yield file.read_row_group(group, use_threads=False)
+                yield file.read_row_group(group, columns=wanted, use_threads=False)
             except (pa.ArrowException, OSError) as error:
                 raise _damaged(path, error) from None
 

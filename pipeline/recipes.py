@@ -8,6 +8,8 @@ from pydantic import Field
 
 from pipeline.config import settings
 from pipeline.description import Head
+from pipeline.emphasis import Emphasis
+from pipeline.fusion import Fusion
 from pipeline.losses.supervision import Reading, Trust
 from pipeline.noise import Noise
 from pipeline.objectives import Objective
@@ -15,6 +17,12 @@ from pipeline.phases import Keep, Mix, Phase
 from pipeline.students import Student
 from pipeline.training import Rate, Training
 from pipeline.unfreezing import Unfreeze
+
+ASKED: dict[Reading, str] = {
+    "saliency": "score.saliency, for instance {every: 4}",
+    "vectors": "score.vectors: true",
+}
+"""How `score` is asked for what it does not write of itself."""
 
 
 @settings
@@ -46,6 +54,10 @@ class Recipe:
     """Transfer sentences for each labelled one in an epoch; null: all that there are."""
     confidence: Trust | None = None
     """How much a sentence's teacher counts by how sure it is, in every objective that reads it."""
+    saliency: Emphasis | None = None
+    """How much a word counts by its saliency, in objectives that add up words; null: all alike."""
+    fusion: Fusion | None = None
+    """Marginals mixed with those of the same word elsewhere; null: as the teacher has them."""
 
     @property
     def course(self) -> tuple[Phase, ...]:
@@ -68,10 +80,16 @@ class Recipe:
             for place, objective in enumerate(phase.objectives or self.objectives):
                 yield f"{where}objectives.{place}", objective
 
+    def readers(self) -> Iterator[tuple[str, str, tuple[Reading, ...]]]:
+        """Whatever reads of the teacher's: its key in the recipe, its name, and what it reads."""
+        yield from ((key, each.kind, each.reads) for key, each in self.placed() if each.reads)
+        if self.saliency is not None:
+            yield "saliency", "a weight by saliency", ("saliency",)
+
     @property
     def reads(self) -> frozenset[Reading]:
-        """What of the teacher's the objectives read."""
-        return frozenset(reading for _, each in self.placed() for reading in each.reads)
+        """What of the teacher's is read."""
+        return frozenset(reading for _, _, reads in self.readers() for reading in reads)
 
     @property
     def taught(self) -> bool:
@@ -89,3 +107,8 @@ class Recipe:
         own = {name: value for name in names if (value := getattr(self, name)) is not None}
         settings = {**vars(shared), **own, "seed": seed}
         return Training(**{name: settings[name] for name in Training.__dataclass_fields__})
+
+
+def unanswered(where: str, name: str, reading: Reading, found: str) -> str:
+    """The line that says which answer is lacking, and how to have it."""
+    return f"{where}: {name} reads {reading}; expected {ASKED[reading]}, found {found}"

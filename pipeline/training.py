@@ -266,6 +266,7 @@ def _groups(tagger: Tagger, training: Training) -> list[dict[str, Any]]:
     parts: list[tuple[nn.Module, float, float]] = [
         (cast(nn.Module, tagger.encoder), training.learning_rate, training.weight_decay),
         (tagger.emit, head, training.weight_decay),
+        (tagger.projection or nn.Identity(), head, training.weight_decay),
         (tagger.transitions, between, 0.0),
     ]
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}

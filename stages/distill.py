@@ -1,46 +1,32 @@
 """distill: one recipe and one seed, from corpora and targets to a student."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from pipeline.assembly import Lesson, write_examples
+from pipeline.assembly import write_examples
 from pipeline.corpus import read_split, split_path
 from pipeline.curves import write_curve
-from pipeline.description import read_description
 from pipeline.device import found_device
-from pipeline.emissions import read_emissions
+from pipeline.emissions import answered
 from pipeline.errors import InputError
 from pipeline.examples import Examples
 from pipeline.labelling import Answers, labellers
 from pipeline.lessons import development_f1
-from pipeline.objectives import Objective
-from pipeline.parts import metadata_of, parts_of, read_tags
-from pipeline.recipes import Recipe
+from pipeline.losses.supervision import Reading
+from pipeline.parts import metadata_of, parts_of
+from pipeline.recipes import Recipe, unanswered
 from pipeline.running.artifacts import made_by
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
 from pipeline.running.progress import log
 from pipeline.schedule import learn
 from pipeline.students import new_student, save_student
-from pipeline.tags import require_tags
-from pipeline.targets import read_targets
+from pipeline.taught import Source, columns_of, taught_lessons, vector_widths
 from pipeline.training import Training
 from pipeline.transitions import read_transitions
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A split that is learnt from, and the teacher that labels it, if any."""
-
-    path: Path
-    teacher: str | None
-
-    def below(self, folder: Path) -> Path:
-        """Where the answers to this split lie among those of its teacher."""
-        return folder / self.path.parent.name / self.path.stem
 
 
 def run(
@@ -65,7 +51,7 @@ def run(
     made_by("prepare", corpora)
     labelled = labellers(made_by("prepare", lessons), ensembles, recipe.teachers, f"{key}.teachers")
     sources = [
-        _Source(path, labelling)
+        Source(path, labelling)
         for corpus, teacher in labelled.items()
         for labelling in [teacher if recipe.taught else None]
         for kind in ("train", "transfer")
@@ -94,7 +80,7 @@ def run(
     )
 
 
-def _refuse_untaught(where: str, recipe: Recipe, sources: Sequence[_Source]) -> None:
+def _refuse_untaught(where: str, recipe: Recipe, sources: Sequence[Source]) -> None:
     if recipe.limit and not any(source.path.stem == "transfer" for source in sources):
         raise InputError(
             f"{where}.transfer: expected unlabelled text that a teacher labels, "
@@ -113,43 +99,54 @@ def _refuse_untaught(where: str, recipe: Recipe, sources: Sequence[_Source]) -> 
             )
 
 
-def _read_of(
-    where: str, recipe: Recipe, sources: Sequence[_Source], answers: Answers
-) -> list[Path]:
-    """What the objectives read of the teachers; InputError names the one that finds nothing."""
-    return [
+def _read_of(where: str, recipe: Recipe, sources: Sequence[Source], answers: Answers) -> list[Path]:
+    """What is read of the teachers; InputError names the reader that finds nothing."""
+    taught = [source for source in sources if source.teacher]
+    found = [
         path
-        for place, objective in recipe.placed()
-        if objective.reads
-        for source in sources
-        if source.teacher
-        for path in _needed(f"{where}.{place}", objective, source, answers)
+        for key, name, reads in recipe.readers()
+        for source in taught
+        for path in _needed(f"{where}.{key}", name, reads, source, answers)
     ]
+    for key, objective in recipe.placed():
+        for source in taught:
+            _refuse_k(f"{where}.{key}.k", getattr(objective, "k", None), source, answers)
+    return found
 
 
-def _needed(where: str, objective: Objective, source: _Source, answers: Answers) -> list[Path]:
+def _needed(
+    where: str, name: str, reads: Collection[Reading], source: Source, answers: Answers
+) -> list[Path]:
     own = answers.of(str(source.teacher))
+    emissions = source.below(own.emissions)
     try:
         found = [made_by("extract", source.below(own.targets))]
-        if "emissions" in objective.reads:
-            found.append(made_by(own.scored_by, source.below(own.emissions)))
+        if columns_of(reads):
+            found.append(made_by(own.scored_by, emissions))
+        if "emissions" in reads:
             found.append(made_by(own.trained_by, own.teacher))
     except InputError as error:
-        raise InputError(f"{where}: {objective.kind} reads what lacks: {error}") from None
-    most = metadata_of(parts_of(found[0])[0]).get("k", 0)
-    k = getattr(objective, "k", None)
-    if k is not None and k > most:
+        raise InputError(f"{where}: {name} reads what lacks: {error}") from None
+    for reading in columns_of(reads):
+        if reading not in (known := answered(emissions)):
+            lack = f"in {emissions} {', '.join(known)}; run `dvc repro {own.scored_by}`"
+            raise InputError(unanswered(where, name, reading, lack))
+    return found
+
+
+def _refuse_k(where: str, k: int | None, source: Source, answers: Answers) -> None:
+    targets = source.below(answers.of(str(source.teacher)).targets)
+    if k is not None and k > (most := metadata_of(parts_of(targets)[0]).get("k", 0)):
         raise InputError(
-            f"{where}.k: expected at most {most}, as {found[0]} has them, found {k}; "
+            f"{where}: expected at most {most}, as {targets} has them, found {k}; "
             "run `dvc repro extract`"
         )
-    return found
 
 
 def _distill(
     recipe: Recipe,
     training: Training,
-    sources: Sequence[_Source],
+    sources: Sequence[Source],
     dev: list[Path],
     answers: Answers,
     bench: Bench,
@@ -158,17 +155,20 @@ def _distill(
     file = bench.kept / "examples.arrow"
     teachers = sorted({source.teacher for source in sources if source.teacher})
     # One split at a time, and none is held while the student learns from the file.
-    lessons = _lessons(recipe, sources, teachers, answers)
+    lessons = taught_lessons(recipe, sources, teachers, answers)
     write_examples(file, lessons, recipe.limit, recipe.reads)
     tag_set, scheme = (first := read_split(sources[0].path)).tag_set, first.scheme
     del first
     read = teachers if "emissions" in recipe.reads else ()
     between = [read_transitions(answers.of(teacher).teacher).scores() for teacher in read]
-    examples = Examples(file, len(tag_set), between)
+    widths = vector_widths(recipe, sources, teachers, answers)
+    examples = Examples(file, len(tag_set), between, widths)
     log(f"{len(examples)} sentences, {sum(examples.lengths)} words")
     student = new_student(
         recipe.student, examples.words(), tag_set, scheme, recipe.head, answers.teachers
     )
+    if widths:
+        student.projection = nn.Linear(student.encoder.width, sum(widths))
     curve = learn(
         student.to(found_device()),
         examples,
@@ -180,25 +180,3 @@ def _distill(
     )
     save_student(student.cpu(), recipe.student, bench.out)
     write_curve(bench.out / "curve.csv", curve)
-
-
-def _lessons(
-    recipe: Recipe, sources: Sequence[_Source], teachers: Sequence[str], answers: Answers
-) -> Iterator[Lesson]:
-    """Each split, with what its teacher says where one labelled it and objectives read it."""
-    for source in sources:
-        split = read_split(source.path)
-        if source.teacher is None:
-            yield Lesson(split)
-            continue
-        labeller = answers.of(source.teacher)
-        targets, emissions = source.below(labeller.targets), source.below(labeller.emissions)
-        own, remedy = (split.tag_set, source.path), "run `dvc repro extract`"
-        require_tags(read_tags(targets), targets, *own, remedy)
-        scores = None
-        if "emissions" in recipe.reads:
-            require_tags(read_tags(emissions), emissions, *own, remedy)
-            known = read_description(labeller.teacher).tags
-            require_tags(known, labeller.teacher, *own, remedy)
-            scores = read_emissions(emissions)
-        yield Lesson(split, read_targets(targets), scores, teachers.index(source.teacher))

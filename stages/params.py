@@ -7,6 +7,7 @@ from pydantic import Field
 
 from pipeline.config import parse, read_yaml, settings
 from pipeline.contradictions import refuse_contradictions
+from pipeline.demands import refuse_demands
 from pipeline.ensembles import Ensemble
 from pipeline.errors import InputError
 from pipeline.extraction import Extract
@@ -84,6 +85,7 @@ def read_params(path: Path) -> Params:
     labelling = (*params.grid.teachers, *params.grid.ensembles)
     for name, recipe in params.recipes.items():
         refuse_contradictions(f"{path}: recipes.{name}", recipe, params.distill)
+        refuse_demands(f"{path}: recipes.{name}", recipe, params.score, params.ensembles)
         _refuse_strangers(path, f"recipes.{name}.teachers", recipe.teachers, labelling)
         _refuse_repeated(path, f"recipes.{name}.teachers", recipe.teachers)
         borrowed = recipe.student.teacher

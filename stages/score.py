@@ -60,7 +60,7 @@ def _score(
                 split.words,
                 split.sentence_ids,
                 parts / name,
-                part=settings.part,
+                score=settings,
                 batch_words=batch_words,
                 scored=advance,
             )

@@ -1,13 +1,17 @@
 """Lattices for tests: ragged, with forbidden transitions, ties, large scores, NaN at padding."""
 
+from dataclasses import replace
+
 import torch
 from hypothesis import strategies as st
 
 from pipeline.decoding import k_best
 from pipeline.lattice import Lattice, log_marginals
-from pipeline.losses.supervision import Targets, Teacher
+from pipeline.losses.supervision import Spoken, Targets, Teacher
 
 NAMES = ("emissions", "transitions", "start", "end")
+WIDTH = 5
+"""Numbers of a word's vector."""
 
 
 def lattice(
@@ -38,6 +42,14 @@ def lattice(
     return Lattice(*(x.to(dtype) for x in scores), mask=mask)
 
 
+def with_vectors(of: Lattice, *, seed: int = 0, spread: float = 1.0) -> Lattice:
+    """The same with vectors of normal numbers times `spread`, NaN at padding."""
+    random = torch.Generator().manual_seed(seed)
+    vectors = spread * torch.randn(*of.mask.shape, WIDTH, generator=random, dtype=torch.float64)
+    vectors[~of.mask] = torch.nan
+    return replace(of, vectors=vectors.to(of.emissions.dtype))
+
+
 @st.composite
 def lattices(draw, dtype=torch.float64, spreads=(0.1, 1.0, 10.0, 1e4)):
     """Lattices small enough to list their paths; a third of them with whole numbers, so ties."""
@@ -55,12 +67,14 @@ def lattices(draw, dtype=torch.float64, spreads=(0.1, 1.0, 10.0, 1e4)):
 def leaves(of: Lattice) -> Lattice:
     """The same with scores that collect gradients."""
     scores = (getattr(of, name).clone().requires_grad_() for name in NAMES)
-    return Lattice(*scores, mask=of.mask)
+    vectors = None if of.vectors is None else of.vectors.clone().requires_grad_()
+    return Lattice(*scores, mask=of.mask, vectors=vectors)
 
 
 def gradients(value, of: Lattice):
-    """Of a value by emissions, transitions, start and end."""
+    """Of a value by emissions, transitions, start, end and, where there are any, vectors."""
     scores = [getattr(of, name) for name in NAMES]
+    scores += [] if of.vectors is None else [of.vectors]
     return torch.autograd.grad(value, scores, retain_graph=True, materialize_grads=True)
 
 
@@ -69,4 +83,12 @@ def taught_by(teacher: Lattice, k: int = 4) -> Targets:
     best, everyone = k_best(teacher, k), torch.arange(len(teacher.mask))
     emissions = torch.where(teacher.mask[:, :, None], teacher.emissions, 0.0)
     between = Teacher(everyone, teacher.transitions, teacher.start, teacher.end)
-    return Targets(best.paths, best.log_probs, log_marginals(teacher), emissions, (between,))
+    spoken = () if teacher.vectors is None else (Spoken(everyone, teacher.vectors, 0),)
+    return Targets(
+        best.paths,
+        best.log_probs,
+        log_marginals(teacher),
+        emissions,
+        (between,),
+        vectors=spoken,
+    )

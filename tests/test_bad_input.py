@@ -335,6 +335,19 @@ def test_more_paths_than_were_extracted(project):
     project.refused("distill", "objectives.0.k: expected at most 3, as data/targets/en/en/train")
 
 
+def test_answers_that_score_was_not_asked_for(project):
+    objectives(project, {"kind": "hidden"})
+    where = "params.yaml: recipes.posterior.objectives.1: hidden reads vectors"
+    for stage in ("score", "distill"):
+        project.refused(stage, f"{where}; expected score.vectors: true, found none")
+    sections = settings()
+    sections["score"]["vectors"] = True  # `score` has not run again
+    sections["recipes"]["posterior"]["objectives"] = [{"kind": "hidden"}]
+    write_params(project.folder, sections)
+    where = "recipes.posterior.objectives.0: hidden reads vectors; expected score.vectors: true"
+    project.refused("distill", where, "run `dvc repro score@en`")
+
+
 def test_a_hub_id_without_network(project, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     encoder = {"kind": "pretrained", "name": "nobody/nothing-of-this-name"}

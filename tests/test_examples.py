@@ -35,7 +35,7 @@ def rows_of(split: Split, first: int, end: int) -> TargetRows:
     )
 
 
-ALL: Sequence[Reading] = ("paths", "marginals", "emissions")
+ALL: Sequence[Reading] = ("paths", "marginals", "emissions", "vectors", "saliency")
 TAUGHT: Sequence[Reading] = ("paths", "marginals")
 
 
@@ -46,6 +46,17 @@ def scores_of(split: Split, size: int) -> list[Emissions]:
     scores = np.arange(offsets[-1] * 5, dtype=np.float32).reshape(-1, 5)
     rows = Emissions(np.array(split.sentence_ids, dtype=np.int32), offsets, scores)
     return [rows[first : min(first + size, len(split))] for first in range(0, len(split), size)]
+
+
+def answers_of(split: Split, size: int, width: int) -> list[Emissions]:
+    """The same with saliency and vectors, which tell from which word they come, too."""
+    found, first = [], 0
+    for rows in scores_of(split, size):
+        words = np.arange(first, first + rows.offsets[-1])
+        vectors = (words[:, None] + np.arange(width) / 8).astype(np.float16)
+        found.append(replace(rows, saliency=words.astype(np.float32), vectors=vectors))
+        first += rows.offsets[-1]
+    return found
 
 
 def between(number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -192,19 +203,21 @@ def test_emissions_come_with_their_teachers(tmp_path: Path, train: Split, transf
 
 def test_what_nobody_reads_is_not_there(tmp_path: Path, train: Split):
     sizes = []
-    readings: list[Sequence[Reading]] = [[], ["paths"], ["marginals"], ALL]
+    readings: list[Sequence[Reading]] = [[], ["paths"], ["marginals"], ["vectors"], ALL]
     for reads in readings:
-        lesson = Lesson(train, [rows_of(train, 0, 60)], scores_of(train, 60))
+        lesson = Lesson(train, [rows_of(train, 0, 60)], answers_of(train, 60, 4))
         write_examples(tmp_path / "e", [lesson], 0, reads)
         sizes.append((tmp_path / "e").stat().st_size)
-        _, (gold, targets) = Examples(tmp_path / "e", 5, [between(0)]).batch([0, 1])
+        _, (gold, targets) = Examples(tmp_path / "e", 5, [between(0)], [4]).batch([0, 1])
         assert gold.labelled.all()
         assert targets.taught.all() == bool(reads)
         assert (targets.paths.shape[1] > 0) == ("paths" in reads)
         assert (targets.log_marginals.shape[2] > 0) == ("marginals" in reads)
         assert (targets.emissions is not None) == ("emissions" in reads)
-    assert sizes[0] < min(sizes[1:3])
-    assert max(sizes[1:3]) < sizes[3]
+        assert bool(targets.vectors) == ("vectors" in reads)
+        assert (targets.saliency is not None) == ("saliency" in reads)
+    assert sizes[0] < min(sizes[1:4])
+    assert max(sizes[1:4]) < sizes[4]
 
 
 def test_a_sentence_that_no_path_fits_is_in_no_lattice(tmp_path: Path, train: Split):
@@ -216,9 +229,47 @@ def test_a_sentence_that_no_path_fits_is_in_no_lattice(tmp_path: Path, train: Sp
         paths=rows.paths[first * lengths[0] :],
         path_log_probs=rows.path_log_probs[first:],
     )
-    write_examples(tmp_path / "e", [Lesson(train, [rows], scores_of(train, 60))], 0, ALL)
-    _, (_, targets) = Examples(tmp_path / "e", 5, [between(0)]).batch([0, 1])
+    write_examples(tmp_path / "e", [Lesson(train, [rows], answers_of(train, 60, 4))], 0, ALL)
+    _, (_, targets) = Examples(tmp_path / "e", 5, [between(0)], [4]).batch([0, 1])
     assert [teacher.sentences.tolist() for teacher in targets.teachers] == [[1]]
+    assert [spoken.sentences.tolist() for spoken in targets.vectors] == [[1]]
+
+
+def test_vectors_come_from_teachers_of_any_width(tmp_path: Path, train: Split, transfer: Split):
+    lessons = [
+        Lesson(train, parts_of(train, 25), answers_of(train, 7, 3), 1),
+        Lesson(transfer, parts_of(transfer, 7), answers_of(transfer, 100, 2), 0),
+    ]
+    write_examples(tmp_path / "e", lessons, 9, ["vectors", "saliency"])
+    examples = Examples(tmp_path / "e", 5, widths=[2, 3])
+    words, (_, targets) = examples.batch([64, 3, 59])
+    by_transfer, by_train = targets.vectors
+    assert (by_transfer.sentences.tolist(), by_train.sentences.tolist()) == ([0], [1, 2])
+    assert (by_transfer.first, by_train.first) == (0, 2)
+    assert targets.saliency is not None
+    places = [(transfer, 4, by_transfer, 0), (train, 3, by_train, 0), (train, 59, by_train, 1)]
+    for n, (split, row, spoken, place) in enumerate(places):
+        first, length = sum(map(len, split.words[:row])), len(words[n])
+        numbers = torch.arange(first, first + length).float()
+        width = spoken.vectors.shape[2]
+        expected = (numbers[:, None] + torch.arange(width) / 8).half().float()
+        torch.testing.assert_close(spoken.vectors[place, :length], expected)
+        torch.testing.assert_close(targets.saliency[n, :length], numbers)
+    assert targets.emissions is None
+    assert not targets.teachers
+
+
+def test_a_batch_of_sentences_without_a_teacher_has_no_vectors(tmp_path: Path, train, transfer):
+    lessons = [
+        Lesson(train, None),
+        Lesson(transfer, parts_of(transfer, 9), answers_of(transfer, 9, 2)),
+    ]
+    write_examples(tmp_path / "e", lessons, 9, ["vectors", "saliency"])
+    examples = Examples(tmp_path / "e", 5, widths=[2])
+    _, (_, targets) = examples.batch([0, 1])
+    assert targets.vectors == ()
+    _, (_, targets) = examples.batch([0, 62])
+    assert [spoken.sentences.tolist() for spoken in targets.vectors] == [[1]]
 
 
 @pytest.mark.parametrize("damage", ["fewer", "other"])

@@ -15,14 +15,15 @@ from torch import Tensor
 from pipeline.config import parse
 from pipeline.errors import InputError
 from pipeline.lattice import Lattice, log_marginals, score, temper
+from pipeline.losses.hidden import Hidden, HiddenMSE
 from pipeline.losses.matching import Correlation, Decoupled, Standardised
 from pipeline.losses.pathwise import FuzzyPaths, FuzzyTags, TopK, TopWK, scores
 from pipeline.losses.schedules import Annealed, Constant
 from pipeline.losses.structural import LocalStructural, PotentialMSE, Structural
-from pipeline.losses.supervision import Drop, Gold, Targets, Weigh
+from pipeline.losses.supervision import Drop, Gold, Spoken, Targets, Weigh
 from pipeline.losses.temperature import EntropyBand
 from pipeline.losses.wordwise import EmissionKD, EmissionMSE, Posterior, TokenKD
-from pipeline.objectives import GoldNLL, Objective, total
+from pipeline.objectives import BY_WORDS, GoldNLL, Objective, total
 from tests import makers, oracle
 from tests.makers import taught_by
 
@@ -39,13 +40,17 @@ def gold_of(lattice: Lattice, *, labelled: bool = True) -> Gold:
 
 def pair(seed: int = 0) -> tuple[Lattice, Lattice]:
     """A student and a teacher over the same sentences."""
-    return makers.lattice(LENGTHS, TAGS, seed=seed), makers.lattice(LENGTHS, TAGS, seed=seed + 1)
+    student, teacher = (
+        makers.with_vectors(makers.lattice(LENGTHS, TAGS, seed=n), seed=n) for n in (seed, seed + 1)
+    )
+    return student, teacher
 
 
 def softmax(lattice: Lattice) -> Lattice:
     """The same emissions, and no scores between tags."""
     zero = torch.zeros_like(lattice.start)
-    return Lattice(lattice.emissions, zero.expand(len(zero), -1), zero, zero, lattice.mask)
+    parts = lattice.emissions, zero.expand(len(zero), -1), zero, zero, lattice.mask
+    return Lattice(*parts, lattice.vectors)
 
 
 def log_p(lattice: Lattice, sentence: int) -> dict[tuple[int, ...], float]:
@@ -127,7 +132,7 @@ def test_padding_changes_nothing(kind):
     for n, length in enumerate(LENGTHS):
         alone = [
             Lattice(of.emissions[n : n + 1, :length], of.transitions, of.start, of.end,
-                    of.mask[n : n + 1, :length])
+                    of.mask[n : n + 1, :length], of.vectors[n : n + 1, :length])
             for of in (student, teacher)
         ]  # fmt: skip
         loss = kind()(alone[0], gold_of(alone[0]), taught_by(alone[1]))
@@ -144,9 +149,9 @@ def test_a_sentence_without_a_teacher_costs_nothing(kind):
     assert (loss[[0, 2]] > 0).all()
 
 
-OWN_ZERO = [
-    kind for kind in TAUGHT if kind not in (TopK, TopWK, FuzzyPaths, FuzzyTags, LocalStructural)
-]
+NOT_ZERO = (TopK, TopWK, FuzzyPaths, FuzzyTags, LocalStructural, Hidden)
+OWN_ZERO = [kind for kind in TAUGHT if kind not in NOT_ZERO]
+PLAIN = (EmissionMSE, PotentialMSE, HiddenMSE)
 
 
 @pytest.mark.parametrize("kind", OWN_ZERO)
@@ -155,7 +160,7 @@ def test_nothing_is_to_be_learnt_from_oneself(kind):
     student, _ = pair()
     student = softmax(student) if kind is TokenKD else student
     leaves = makers.leaves(student)
-    objective = kind() if kind in (EmissionMSE, PotentialMSE) else kind(temperature=2.0)
+    objective = kind() if kind in PLAIN else kind(temperature=2.0)
     loss = objective(leaves, gold_of(student), taught_by(student))
     torch.testing.assert_close(loss, torch.zeros_like(loss), atol=1e-9, rtol=0)
     for gradient in makers.gradients(loss.sum(), leaves):
@@ -195,7 +200,7 @@ def test_what_the_student_forbids_costs_no_infinity(kind):
     student, teacher = pair()
     forbidden = student.transitions.clone()
     forbidden[0, 1] = -torch.inf
-    strict = Lattice(student.emissions, forbidden, student.start, student.end, student.mask)
+    strict = replace(student, transitions=forbidden)
     leaves = makers.leaves(strict)
     loss = kind()(leaves, gold_of(student), taught_by(teacher, 20))
     assert torch.isfinite(loss).all()
@@ -541,11 +546,86 @@ def test_standardised_sees_neither_scale_nor_place():
     torch.testing.assert_close(loss, torch.zeros_like(loss), atol=1e-9, rtol=0)
 
 
-WORDWISE = [TokenKD, EmissionKD, Posterior, Decoupled, Correlation, Standardised, EmissionMSE]
-SEQUENCES = [TopK, TopWK, FuzzyPaths, FuzzyTags, Structural, LocalStructural]
+# Vectors
 
 
-@pytest.mark.parametrize("kind", [*WORDWISE, PotentialMSE])
+def by_place(student: Lattice, teacher: Lattice, value) -> Tensor:
+    """[batch]: the sum of a value of both sides' vectors at each word."""
+    found = torch.zeros(len(LENGTHS), dtype=torch.float64)
+    for n, w in words_of(student):
+        found[n] += value(student.vectors[n, w], teacher.vectors[n, w])
+    return found
+
+
+def gelu(x: Tensor) -> Tensor:
+    return x * (1 + torch.erf(x / math.sqrt(2))) / 2
+
+
+def test_vectors_are_compared_as_distributions():
+    student, teacher = pair()
+    loss = Hidden()(student, gold_of(student), taught_by(teacher))
+
+    def value(own: Tensor, theirs: Tensor) -> Tensor:
+        return kl(torch.softmax(theirs, 0), torch.softmax(gelu(own), 0))
+
+    torch.testing.assert_close(loss, by_place(student, teacher, value))
+
+
+def test_vectors_are_compared_as_numbers():
+    student, teacher = pair()
+    loss = HiddenMSE()(student, gold_of(student), taught_by(teacher))
+    value = lambda own, theirs: (own - theirs).square().mean()  # noqa: E731
+    torch.testing.assert_close(loss, by_place(student, teacher, value))
+
+
+def test_there_is_nothing_to_learn_once_projected_vectors_are_the_teacher_s():
+    student, _ = pair()
+    leaves = makers.leaves(student)
+    targets = taught_by(replace(student, vectors=gelu(student.vectors) + 3))
+    loss = Hidden()(leaves, gold_of(student), targets)
+    torch.testing.assert_close(loss, torch.zeros_like(loss), atol=1e-9, rtol=0)
+    for gradient in makers.gradients(loss.sum(), leaves):
+        torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [Hidden, HiddenMSE])
+def test_each_teacher_speaks_in_its_own_space(kind):
+    """Teachers of other widths: a projection has the numbers of both, side by side."""
+    student, teacher = pair()
+    wide = torch.randn(3, 4, 7, dtype=torch.float64)
+    both = replace(student, vectors=torch.cat([student.vectors, wide], dim=2))
+    other = replace(teacher, vectors=torch.randn(3, 4, 7, dtype=torch.float64))
+    targets = taught_by(teacher)
+    rows = [torch.tensor([0, 2]), torch.tensor([1])]
+    spoken = (
+        Spoken(rows[0], teacher.vectors[rows[0]], 0),
+        Spoken(rows[1], other.vectors[rows[1]], makers.WIDTH),
+    )
+    loss = kind()(both, gold_of(student), replace(targets, vectors=spoken))
+    first = kind()(student, gold_of(student), targets)
+    second = kind()(replace(student, vectors=wide), gold_of(student), taught_by(other))
+    torch.testing.assert_close(loss[rows[0]], first[rows[0]])
+    torch.testing.assert_close(loss[rows[1]], second[rows[1]])
+
+
+def test_a_student_without_a_projection_is_a_fault_that_is_named():
+    student, teacher = pair()
+    with pytest.raises(ValueError, match="expected a student with a projection"):
+        Hidden()(replace(student, vectors=None), gold_of(student), taught_by(teacher))
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_those_that_add_up_words_are_those_that_say_so(kind):
+    """What weights of words would not reach is refused, so the list must be right."""
+    student, teacher = pair()
+    plain = taught_by(teacher)
+    chance = torch.rand(student.mask.shape, dtype=torch.float64)
+    weighed = kind()(student, gold_of(student), replace(plain, saliency=chance))
+    moved = not torch.equal(weighed, kind()(student, gold_of(student), plain))
+    assert moved == (kind in BY_WORDS)
+
+
+@pytest.mark.parametrize("kind", BY_WORDS)
 def test_words_count_by_their_saliency(kind):
     student, teacher = pair()
     plain = taught_by(teacher)
@@ -572,6 +652,7 @@ def blank(targets: Targets, kept: tuple[str, ...]) -> Targets:
         else torch.empty(batch, words, 0),
         emissions=targets.emissions if "emissions" in kept else None,
         teachers=targets.teachers if "emissions" in kept else (),
+        vectors=targets.vectors if "vectors" in kept else (),
     )
 
 
@@ -592,8 +673,12 @@ def test_losses_and_gradients_are_numbers_whatever_is_forbidden(
     kind, lengths, tags, seed, spread, forbidden
 ):
     student, teacher = (
-        makers.lattice(
-            lengths, tags, seed=n, spread=spread, forbidden=forbidden, dtype=torch.float32
+        makers.with_vectors(
+            makers.lattice(
+                lengths, tags, seed=n, spread=spread, forbidden=forbidden, dtype=torch.float32
+            ),
+            seed=n,
+            spread=spread,
         )
         for n in (seed, seed + 1)
     )

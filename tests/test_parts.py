@@ -1,5 +1,6 @@
 """Parquet parts: numbered, whole, checked, in row groups that fit into memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import parts
-from pipeline.emissions import Emissions, read_emissions, write_emissions
+from pipeline.emissions import (
+    ANSWERS,
+    Answer,
+    Emissions,
+    joined,
+    read_emissions,
+    write_emissions,
+)
 from pipeline.errors import InputError
 from pipeline.parts import groups_of, part_name, read_part, read_tags
 
@@ -32,6 +40,53 @@ def test_emissions_come_back(tmp_path: Path):
     (back,) = read_emissions(tmp_path)
     assert_same(back, emissions())
     assert read_tags(tmp_path) == TAGS
+
+
+def answers() -> Emissions:
+    """Emissions with all that a teacher may have been asked beside them."""
+    chance = np.random.default_rng(1)
+    saliency = chance.random(9).astype(np.float32)
+    return replace(emissions(), saliency=saliency, vectors=chance.random((9, 7)).astype(np.float16))
+
+
+@pytest.mark.parametrize(
+    "columns", [*([a] for a in ANSWERS), ["saliency", "vectors"], list(ANSWERS)], ids=str
+)
+def test_columns_come_back_by_themselves(tmp_path: Path, columns: list[Answer], monkeypatch):
+    monkeypatch.setattr(parts, "SENTENCES", 2)
+    write_emissions(tmp_path / part_name(0), answers(), TAGS)
+    back = joined(list(read_emissions(tmp_path, columns)))
+    np.testing.assert_array_equal(back.offsets, emissions().offsets)
+    np.testing.assert_array_equal(back.sentence_ids, emissions().sentence_ids)
+    for name, numbers in answers().said.items():
+        if name in columns:
+            np.testing.assert_array_equal(back.said[name], numbers)
+        else:
+            assert name not in back.said or back.scores.shape == (9, 0)
+
+
+def test_more_columns_leave_that_of_emissions_as_it_is(tmp_path: Path):
+    """Whoever reads emissions alone loads nothing else."""
+    write_emissions(tmp_path / part_name(0), answers(), TAGS)
+    (back,) = read_emissions(tmp_path)
+    assert_same(back, emissions())
+    assert {*back.said} == {"emissions"}
+
+
+def test_any_program_can_read_all_answers(tmp_path: Path):
+    write_emissions(tmp_path / "e.parquet", answers(), TAGS)
+    table = pq.read_table(tmp_path / "e.parquet")
+    kind = "list<element: fixed_size_list<element: halffloat>[7]>"
+    assert str(table.schema.field("vectors").type) == kind
+    assert table["saliency"][2].as_py() == answers().saliency[4:].tolist()
+
+
+def test_a_vector_without_numbers_is_refused(tmp_path: Path):
+    rows = answers()
+    rows.vectors[3, 1] = np.inf
+    write_emissions(tmp_path / part_name(0), rows, TAGS)
+    with pytest.raises(InputError, match=r"part-00000.*found NaN or \+inf in sentence 5"):
+        list(read_emissions(tmp_path, ["vectors"]))
 
 
 def test_any_program_can_read_the_columns(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Emissions are the teacher's, whatever the batches; a finished part is not made twice."""
+"""Answers are the teacher's, whatever the batches; a finished part is not made twice."""
 
 import errno
 import os
@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from pipeline import scoring
-from pipeline.emissions import read_emissions
+from pipeline.asking import Questions, Saliency
+from pipeline.emissions import Emissions, answered, read_emissions
+from pipeline.emitter import Emitter
 from pipeline.errors import InputError
 from pipeline.networks import BiLSTM
 from pipeline.parts import part_name, read_tags
-from pipeline.scoring import score_split
+from pipeline.scoring import Score, score_split
 from pipeline.students import new_student
 from pipeline.tagger import Tagger
 from tests import toys
@@ -22,22 +24,32 @@ from tests.test_transformer import encoder
 WORDS = toys.sentences(23, 1)[0]
 
 
-@pytest.fixture
-def teacher() -> Tagger:
+def small() -> Tagger:
     torch.manual_seed(0)
     return new_student(BiLSTM(words=8, hidden=8), WORDS, toys.TAGS, "iob2", "crf")
 
 
+@pytest.fixture
+def teacher() -> Tagger:
+    return small()
+
+
 def emissions(teacher: Tagger, sentences, batch_words: int) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets and emissions of one part."""
+    found = answers(teacher, sentences, Questions(), batch_words)
+    return found.offsets, found.scores
+
+
+def answers(teacher: Emitter, sentences, questions: Questions, batch_words=10_000) -> Emissions:
     """Of one part."""
-    (found,) = scoring.emissions(teacher, [sentences], batch_words)
+    (found,) = scoring.answers(teacher, questions, [sentences], batch_words)
     return found
 
 
-def scored(teacher: Tagger, folder: Path, *, batch_words=64, part=10) -> list[int]:
+def scored(teacher: Tagger, folder: Path, *, batch_words=64, part=10, **asked) -> list[int]:
     told: list[int] = []
-    score_split(teacher, WORDS, range(23), folder, part=part, batch_words=batch_words,
-                scored=told.append)  # fmt: skip
+    score_split(teacher, WORDS, range(23), folder, score=Score(part=part, **asked),
+                batch_words=batch_words, scored=told.append)  # fmt: skip
     return told
 
 
@@ -54,11 +66,13 @@ def test_batches_change_nothing(teacher: Tagger, batch_words: int):
 def test_a_gpu_says_the_same_but_for_bf16():
     tagger = Tagger(encoder(window=32), toys.TAGS, "iob2", "crf")
     parts = [WORDS[:9], WORDS[9:]]
-    expected = list(scoring.emissions(tagger, parts, 40))
-    found = list(scoring.emissions(tagger.to("cuda"), parts, 40))
-    for (offsets, there), (own, here) in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(offsets, own)
-        np.testing.assert_allclose(there, here, atol=0.1)
+    questions = Questions(saliency=Saliency(every=3), vectors=True)
+    expected = list(scoring.answers(tagger, questions, parts, 40))
+    found = list(scoring.answers(tagger.to("cuda"), questions, parts, 40))
+    for there, here in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(there.offsets, here.offsets)
+        for name, numbers in there.said.items():
+            np.testing.assert_allclose(numbers, here.said[name], atol=0.1)
 
 
 def test_parts_hold_all_sentences_in_order(teacher: Tagger, tmp_path: Path):
@@ -125,7 +139,7 @@ def test_the_encoder_is_asked_for_sizes_once_a_part(
 
 def test_out_of_memory_halves_the_batch(teacher: Tagger, monkeypatch: pytest.MonkeyPatch):
     _, expected = emissions(teacher, WORDS, 10_000)
-    compute, sizes = Tagger.emissions, []
+    compute, sizes = Tagger.vectors, []
 
     def short_of_memory(self, inputs):
         sizes.append(len(inputs["lengths"]))
@@ -133,7 +147,7 @@ def test_out_of_memory_halves_the_batch(teacher: Tagger, monkeypatch: pytest.Mon
             raise torch.cuda.OutOfMemoryError
         return compute(self, inputs)
 
-    monkeypatch.setattr(Tagger, "emissions", short_of_memory)
+    monkeypatch.setattr(Tagger, "vectors", short_of_memory)
     _, found = emissions(teacher, WORDS, 10_000)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert max(sizes) == 23
@@ -162,10 +176,51 @@ def test_one_sentence_that_does_not_fit_is_an_error(
     def never(self, inputs):
         raise torch.cuda.OutOfMemoryError
 
-    monkeypatch.setattr(Tagger, "emissions", never)
+    monkeypatch.setattr(Tagger, "vectors", never)
     with pytest.raises(torch.cuda.OutOfMemoryError):
         emissions(teacher, WORDS[:1], 10)
 
 
 def test_only_encoders_with_windows_have_windowed_sentences(teacher: Tagger):
     assert teacher.encoder.windowed([["word"] * 5000]) == 0
+
+
+# More than emissions
+
+
+def test_out_of_memory_halves_all_questions(teacher: Tagger, monkeypatch: pytest.MonkeyPatch):
+    questions = Questions(saliency=Saliency(), vectors=True)
+    expected = answers(teacher, WORDS, questions)
+    compute, sizes, calls = Tagger.vectors, [], []
+
+    def short_of_memory(self, inputs):
+        calls.append(1)
+        sizes.append(len(inputs["lengths"]))
+        if sizes[-1] > 6 and len(calls) > 1:  # in the midst of a batch, at that
+            raise torch.cuda.OutOfMemoryError
+        return compute(self, inputs)
+
+    monkeypatch.setattr(Tagger, "vectors", short_of_memory)
+    found = answers(teacher, WORDS, questions)
+    for name, numbers in found.said.items():
+        np.testing.assert_allclose(numbers, expected.said[name], atol=1e-3)
+    assert max(sizes) == 23
+
+
+ASKED = {"saliency": Saliency(every=2), "vectors": True, "passes": 2}
+
+
+def test_a_part_holds_what_was_asked_for_and_no_more(teacher: Tagger, tmp_path: Path):
+    for name, asked in {"plain": {}, "all": ASKED, "vectors": {"vectors": True}}.items():
+        scored(teacher, tmp_path / name, **asked)
+    assert answered(tmp_path / "plain") == ("emissions",)
+    assert answered(tmp_path / "all") == ("emissions", "saliency", "vectors")
+    assert answered(tmp_path / "vectors") == ("emissions", "vectors")
+
+
+def test_a_stopped_pass_with_all_questions_goes_on_to_the_same_bytes(teacher, tmp_path: Path):
+    scored(teacher, tmp_path, **ASKED)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / part_name(1)).unlink()
+    scored(teacher, tmp_path, **ASKED)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

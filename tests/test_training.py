@@ -170,3 +170,65 @@ def test_each_step_has_the_rate_of_its_middle(tmp_path: Path, monkeypatch, accum
     borders = [*range(0, batches, accumulate), batches]
     assert asked == [(one + other) / 2 / batches for one, other in pairwise(borders)]
     assert rate(training, asked[0]) > 0
+
+
+# With a projection
+
+
+def beside_gold(lattice, gold, share):
+    """Gold, and vectors that are drawn towards 1."""
+    away = torch.where(lattice.mask[:, :, None], lattice.vectors - 1, 0.0)
+    return gold_nll(lattice, gold, share) + away.square().mean(dim=2).sum(dim=1)
+
+
+def projected(folder: Path, loss=beside_gold, rate: float = 0.1) -> tuple[Tagger, torch.Tensor]:
+    """A student trained with a projection, and that as it was at first."""
+    train, dev = toys.split(folder, "train"), toys.split(folder, "dev")
+    torch.manual_seed(1)
+    lessons = Lessons([train], lambda sentences: [*map(len, sentences)])
+    student = new_student(SMALL, train.words, train.tag_set, "iob2", "crf")
+    student.projection = torch.nn.Linear(student.encoder.width, 6)
+    first = student.projection.weight.detach().clone()
+    (folder / "kept").mkdir(exist_ok=True)
+    training = Training(**{**vars_of(QUICK), "head_learning_rate": rate})
+    fit(student, lessons, loss, development_f1([dev]), training, folder / "kept")
+    return student, first
+
+
+@pytest.mark.parametrize("steps", [1, 7, 17])
+def test_a_stopped_run_goes_on_with_its_projection(tmp_path: Path, steps: int):
+    whole, first = projected(tmp_path / "whole")
+    assert whole.projection is not None
+    assert (whole.projection.weight.detach() - first).abs().max() > 0.05
+    done = 0
+
+    def stopping(*batch):
+        nonlocal done
+        done += 1
+        if done > steps:
+            raise Stop
+        return beside_gold(*batch)
+
+    with pytest.raises(Stop):
+        projected(tmp_path / "stopped", stopping)
+    assert weights(projected(tmp_path / "stopped")[0]) == weights(whole)
+
+
+def test_a_projection_learns_at_the_rate_of_the_head(tmp_path: Path):
+    moved = []
+    for rate in (1e-6, 0.1):
+        student, first = projected(tmp_path / str(rate), rate=rate)
+        assert student.projection is not None
+        moved.append(float((student.projection.weight.detach() - first).abs().max()))
+    assert moved[0] < 1e-3 < moved[1]
+
+
+def test_without_one_lattices_have_no_vectors(tmp_path: Path):
+    student, _ = trained(tmp_path)
+    inputs = student.encoder.inputs([["Ada", "."]])
+    assert student(inputs).vectors is None
+    student.projection = torch.nn.Linear(student.encoder.width, 6)
+    found = student(inputs)
+    expected = student.projection(student.vectors(inputs))
+    torch.testing.assert_close(found.vectors, expected)
+    torch.testing.assert_close(found.some(torch.tensor([0])).vectors, expected)

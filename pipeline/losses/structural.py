@@ -160,9 +160,7 @@ def _pairs(
 
 def _some(lattice: Lattice, rows: Int[Tensor, " some"]) -> Lattice:
     """The lattice of some sentences, in order."""
-    if len(rows) == len(lattice.mask):
-        return lattice
-    return replace(lattice, emissions=lattice.emissions[rows], mask=lattice.mask[rows])
+    return lattice if len(rows) == len(lattice.mask) else lattice.some(rows)
 
 
 def _within(teacher: Lattice, student: Lattice) -> Lattice:

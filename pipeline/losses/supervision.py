@@ -13,8 +13,8 @@ from pipeline.config import settings
 from pipeline.lattice import Lattice
 
 Loss: TypeAlias = Float[Tensor, " batch"]
-Reading: TypeAlias = Literal["paths", "marginals", "emissions"]
-"""What of the teacher's an objective may read."""
+Reading: TypeAlias = Literal["paths", "marginals", "emissions", "vectors", "saliency"]
+"""What of the teacher's is read: all but the last by objectives, that by a recipe's weights."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -37,6 +37,19 @@ class Teacher:
 
 
 @dataclass(frozen=True)
+class Spoken:
+    """The sentences of a batch that one teacher labelled, and its vectors of their words.
+
+    A student's projection has the numbers of all teachers side by side; `first` is where those that
+    stand for this teacher's begin.
+    """
+
+    sentences: Int[Tensor, " some"]
+    vectors: Float[Tensor, "some words width"]
+    first: int
+
+
+@dataclass(frozen=True)
 class Targets:
     """What the teacher says, at temperature 1: its best paths, its beliefs about each word, scores.
 
@@ -52,6 +65,8 @@ class Targets:
     teachers: tuple[Teacher, ...] = ()
     saliency: Float[Tensor, "batch words"] | None = None
     """How much each word counts in objectives that add up words; none: all alike."""
+    vectors: tuple[Spoken, ...] = ()
+    """What each teacher's encoder says, for objectives that read it."""
 
     @property
     def taught(self) -> Bool[Tensor, " batch"]:

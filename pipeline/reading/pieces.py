@@ -4,7 +4,8 @@ An exported student reads text with this very module: it needs numpy and the lib
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from copy import copy
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -183,6 +184,12 @@ class PieceReader:
             counted[inside] = np.repeat(which, read.counts)
         arrays = {"pieces": pieces, "attend": attend, "shape": shape, "word": counted}
         return {**arrays, "first": first, "lengths": lengths, "mask": mask}
+
+    def of_every_piece(self) -> "PieceReader":
+        """The same reader, whose `word` tells of every piece which word it is a piece of."""
+        reader = copy(self)
+        reader._how = replace(self._how, pooling="mean")
+        return reader
 
     def sizes(self, sentences: Sentences) -> list[int]:
         """Pieces of each sentence: one long address may have more than the words around it."""
