@@ -32,6 +32,8 @@ class Evaluate:
     samples: Annotated[int, Field(ge=1)] = 10_000
     """Shuffles of the paired test, and resamples of the interval."""
     seed: int = 1
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Recipes that are compared with each other, beside all with the baseline."""
 
 
 def difference(pairs: Pairs) -> float:

@@ -10,7 +10,7 @@ from pipeline.config import plain
 from pipeline.corpus import Split, read_split, split_path
 from pipeline.errors import InputError
 from pipeline.evaluation import Examined, read_examined
-from pipeline.reporting.comparison import Lineup, Results, standings, summary
+from pipeline.reporting.comparison import Lineup, Results, contests, standings, summary
 from pipeline.reporting.contrasts import contrasts
 from pipeline.reporting.findings import (
     Checked,
@@ -66,7 +66,8 @@ def run(
     splits = _splits(lineup, corpora)
     _refuse_other_tests(results, splits, evaluations)
     found = _findings(results, evaluate, settings, splits, _curves(lineup, students))
-    content = json.dumps(summary(results, found.standings), ensure_ascii=False, indent=1)
+    figures = summary(results, found.standings, found.contests)
+    content = json.dumps(figures, ensure_ascii=False, indent=1)
     with writing(metrics) as file, writing(plots) as folder, writing(page) as html:
         file.write_text(content + "\n", encoding="utf-8")
         folder.mkdir()
@@ -91,6 +92,7 @@ def _findings(
     return Findings(
         results=results,
         standings=standings(results, evaluate),
+        contests=contests(results, evaluate),
         curves=curves,
         best=best,
         gained=contrasts(student, baseline, splits, _SENTENCES_SHOWN),

@@ -74,6 +74,8 @@ def read_params(path: Path) -> Params:
     _refuse_strangers(path, "export.recipes", params.export.recipes, params.grid.recipes)
     _refuse_strangers(path, "export.variants", params.export.variants, params.variants)
     _refuse_strangers(path, "export.variant", (params.export.variant,), params.export.variants)
+    for place, pair in enumerate(params.evaluate.pairs):
+        _refuse_strangers(path, f"evaluate.pairs.{place}", pair, params.grid.recipes)
     if params.speed.over is not None:
         _refuse_strangers(path, "speed.over", (params.speed.over,), params.grid.teachers)
     for name, corpus in params.corpora.items():

@@ -5,6 +5,7 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -17,7 +18,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation import Evaluation, Examined, read_examined, write_examined
 from pipeline.metrics import count, f1
 from pipeline.raw.sources import Corpus
-from pipeline.reporting.comparison import Lineup, Results, standings, summary
+from pipeline.reporting.comparison import Lineup, Results, contests, standings, summary
 from pipeline.reporting.findings import Checked, best_recipe
 from pipeline.significance import Evaluate
 from stages import compare, table
@@ -114,6 +115,18 @@ def test_zero_shot_corpora_stand_apart():
     assert found["zero_shot"]["f1"] == round(by_hand(4), 2)
     assert 0 < found["zero_shot"]["p_value"] <= 1
     assert {*found["corpora"]} == {"x", "z"}
+
+
+def test_recipes_are_compared_with_each_other_where_asked():
+    lineup = Lineup(("t",), ("plain", "a", "b"), (1,), {"x": ("t",)})
+    students = {name: (tagger(n),) for name, n in {"plain": 4, "a": 8, "b": 6}.items()}
+    results = Results(lineup, {"t": tagger(9)}, students)
+    asked = replace(FEW, pairs=(("a", "b"), ("b", "a")))
+    found = summary(results, standings(results, asked), contests(results, asked))["pairs"]
+    ahead, behind = found["a - b"], found["b - a"]
+    assert ahead["difference"] == round(by_hand(8) - by_hand(6), 2) == -behind["difference"]
+    assert ahead["interval"]["low"] <= ahead["difference"] <= ahead["interval"]["high"]
+    assert ahead["p_value"] == pytest.approx(behind["p_value"], abs=0.1)
 
 
 def test_of_several_teachers_the_first_is_the_reference():

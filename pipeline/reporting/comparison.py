@@ -23,7 +23,7 @@ import numpy as np
 
 from pipeline.evaluation import Examined
 from pipeline.metrics import Counts, count, f1, f_score
-from pipeline.significance import Evaluate, Pairs, interval, p_value
+from pipeline.significance import Evaluate, Pairs, difference, interval, p_value
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,17 @@ class Standing:
         return spread(self.seeds)
 
 
+@dataclass(frozen=True)
+class Contest:
+    """Two recipes: how much F1 the first is ahead, in which 95 % interval, and by what chance."""
+
+    recipe: str
+    against: str
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+
+
 def spread(values: Iterable[float]) -> float | None:
     """The sample standard deviation, None of fewer than two."""
     known = [*values]
@@ -127,6 +138,11 @@ def spread(values: Iterable[float]) -> float | None:
 def standings(results: Results, evaluate: Evaluate) -> dict[str, Standing]:
     """Where each recipe stands, the baseline first."""
     return {recipe: _standing(results, recipe, evaluate) for recipe in results.lineup.recipes}
+
+
+def contests(results: Results, evaluate: Evaluate) -> list[Contest]:
+    """The pairs of recipes that section `evaluate` names, in its order."""
+    return [_contest(results, *pair, evaluate) for pair in evaluate.pairs]
 
 
 def teacher_f1(results: Results) -> dict[str, dict[str, float]]:
@@ -164,8 +180,11 @@ def label_f1(results: Results) -> dict[str, dict[str, float]]:
     }
 
 
-def summary(results: Results, found: Mapping[str, Standing]) -> dict[str, Any]:
+def summary(
+    results: Results, found: Mapping[str, Standing], pairs: Sequence[Contest] = ()
+) -> dict[str, Any]:
     """What `metrics/summary.json` holds: percent to two decimals, shares and p-values to four."""
+    told = {f"{pair.recipe} - {pair.against}": _told(pair) for pair in pairs}
     return {
         "teachers": {
             name: {
@@ -176,6 +195,21 @@ def summary(results: Results, found: Mapping[str, Standing]) -> dict[str, Any]:
             for name, scores in teacher_f1(results).items()
         },
         "recipes": {name: _summary(standing) for name, standing in found.items()},
+        **({"pairs": told} if told else {}),
+    }
+
+
+def _ends(interval: tuple[float, float] | None) -> dict[str, float | None] | None:
+    return interval and {
+        end: _rounded(value, 2) for end, value in zip(("low", "high"), interval, strict=True)
+    }
+
+
+def _told(pair: Contest) -> dict[str, Any]:
+    return {
+        "difference": _rounded(pair.difference, 2),
+        "interval": _ends(pair.interval),
+        "p_value": _rounded(pair.p_value, 4),
     }
 
 
@@ -187,6 +221,7 @@ def _summary(standing: Standing) -> dict[str, Any]:
         "retention": _rounded(standing.retention, 4),
         "gap_closed": _rounded(standing.gap_closed, 4),
         "p_value": _rounded(standing.p_value, 4),
+        "interval": _ends(standing.interval),
         "agreement": _rounded(standing.agreement, 2),
         "parameters": standing.parameters,
         "bytes": standing.size,
@@ -211,7 +246,8 @@ def _zero_shot(standing: Standing) -> dict[str, Any]:
 def _standing(results: Results, recipe: str, evaluate: Evaluate) -> Standing:
     students, compared = results.students[recipe], recipe != results.baseline
     pairs, strange = (
-        _pairs(results, recipe, corpora) for corpora in (results.counted, results.zero_shot)
+        _pairs(results, recipe, results.baseline, corpora)
+        for corpora in (results.counted, results.zero_shot)
     )
     return Standing(
         corpora=_f1_by_seed(results, recipe),
@@ -260,9 +296,15 @@ def _agreement(results: Results, recipe: str) -> float | None:
     return fmean(scores) if scores else None
 
 
-def _pairs(results: Results, recipe: str, corpora: Sequence[str]) -> Pairs:
+def _contest(results: Results, recipe: str, against: str, evaluate: Evaluate) -> Contest:
+    pairs = _pairs(results, recipe, against, results.counted)
+    found = difference(pairs), interval(pairs, evaluate), p_value(pairs, evaluate)
+    return Contest(recipe, against, *found)
+
+
+def _pairs(results: Results, recipe: str, against: str, corpora: Sequence[str]) -> Pairs:
     return [
-        (_over_seeds(results, recipe, corpus), _over_seeds(results, results.baseline, corpus))
+        (_over_seeds(results, recipe, corpus), _over_seeds(results, against, corpus))
         for corpus in corpora
     ]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from pipeline.reporting.comparison import Results, Standing, label_f1, reference
+from pipeline.reporting.comparison import Contest, Results, Standing, label_f1, reference
 from pipeline.reporting.contrasts import Contrasts
 from pipeline.reporting.pictures import COLOURS
 
@@ -30,6 +30,7 @@ class Findings:
 
     results: Results
     standings: Mapping[str, Standing]
+    contests: Sequence[Contest]
     curves: Mapping[str, Sequence[Curve]]
     best: str
     gained: Contrasts

@@ -83,7 +83,26 @@ def _standings(found: Findings) -> str:
         "not corrected for the number of recipes. Teachers: on their own corpora. Shaded: the best "
         "recipe on dev."
     )
-    return seeds_figure(found) + _table(heads.split("|"), rows, caption)
+    return seeds_figure(found) + _table(heads.split("|"), rows, caption) + _contests(found)
+
+
+def _contests(found: Findings) -> str:
+    """Recipes against each other; nothing where section evaluate names no pairs."""
+    if not found.contests:
+        return ""
+    rows = [
+        (
+            "",
+            [
+                f"{escape(each.recipe)} − {escape(each.against)}",
+                signed(each.difference),
+                " to ".join(percent(end).replace("-", "−") for end in each.interval),
+                probability(each.p_value),
+            ],
+        )
+        for each in found.contests
+    ]
+    return _table(["pair", "difference", "95 %", "p"], rows, "The pairs that evaluate.pairs names.")
 
 
 def _teacher_rows(found: Findings) -> Iterator[tuple[str, list[str]]]:
