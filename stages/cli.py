@@ -13,7 +13,18 @@ import typer
 from pipeline.errors import InputError
 from pipeline.running.lifeline import die_with_parent
 from pipeline.running.progress import show_log
-from stages.commands import PARAMS, Figures, File, Made, apply, check, params_in, predict, table
+from stages.commands import (
+    PARAMS,
+    Figures,
+    File,
+    Made,
+    apply,
+    check,
+    params_in,
+    predict,
+    study,
+    table,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -221,7 +232,7 @@ def speed(
     stage.run(chosen.speed, lineup, *read, out, report, frontier)
 
 
-for command in (table, check, predict, apply):
+for command in (table, check, predict, apply, study):
     app.command()(command)
 
 

@@ -112,6 +112,26 @@ def apply(
     stage.run(experiment, params, read_params)
 
 
+def study(
+    experiment: Annotated[Path, typer.Argument(help="A YAML file of sections.")],
+    jobs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Stages at a time, where they do not need each other; none: as threads."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="A page of Markdown that its table goes into.")] = Path(
+        "docs/results.md"
+    ),
+    params: File = PARAMS,
+) -> None:
+    """Apply an experiment, run it, several students at a time, and write down what came out."""
+    from stages import apply as application
+    from stages import study as stage
+    from stages.params import read_params
+
+    application.run(experiment, params, read_params)
+    stage.run(experiment, jobs, out, read_params(params).grid.seeds)
+
+
 def _number(text: str) -> int | str:
     try:
         return int(text)

@@ -1,12 +1,10 @@
 """speed: teachers, a student of each recipe, exported students and a yardstick, on this CPU."""
 
 import json
-import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,6 +13,7 @@ from pipeline.corpus import read_split
 from pipeline.errors import InputError
 from pipeline.reporting.frontier import page, points
 from pipeline.running.artifacts import made_by, writing
+from pipeline.running.machine import machine
 from pipeline.running.progress import log
 from pipeline.timing import timed
 from pipeline.timing.clocked import Clocked
@@ -70,7 +69,7 @@ def run(
         measured = measure(processes, sentences, settings)
     over = settings.over or lineup.teachers[0]
     found = {
-        "machine": _machine(),
+        "machine": machine(),
         "waited": measured.waited,
         "sentences": settings.sentences,
         "batch": BATCH,
@@ -175,13 +174,3 @@ def _read(path: Path, stage: str) -> Any:
 def _sentences(corpora: Path) -> list[list[str]]:
     tests = sorted(corpora.glob("*/test.parquet"))
     return [words for path in tests for words in read_split(path).words]
-
-
-def _machine() -> str:
-    found = [platform.machine()]
-    for package in ("torch", "onnxruntime"):
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(found)

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.running.artifacts import try_lock, writing
-from pipeline.running.bench import Bench, produce
+from pipeline.running.bench import AHEAD, Bench, produce
 
 
 class Interrupted(Exception):
@@ -199,3 +199,33 @@ def test_two_file_systems(stage, tmp_path, monkeypatch):
 
     stage.produce(body)
     assert (stage.out / "part").read_text() == "done"
+
+
+# Ahead of DVC
+
+
+def test_what_is_made_ahead_is_published_by_the_next_run(stage, monkeypatch):
+    bodies: list[str] = []
+
+    def body(bench: Bench) -> None:
+        bodies.append("ran")
+        bench.out.write_text("result")
+
+    monkeypatch.setenv(AHEAD, "1")
+    stage.produce(body)
+    stage.produce(body)
+    assert not stage.out.exists()
+    monkeypatch.delenv(AHEAD)
+    stage.produce(body)
+    assert stage.out.read_text() == "result"
+    assert bodies == ["ran"]
+    assert not [*Path(".work").rglob("done")]
+
+
+def test_what_was_made_ahead_of_an_edit_is_not_published(stage, monkeypatch):
+    monkeypatch.setenv(AHEAD, "1")
+    stage.produce(lambda bench: bench.out.write_text("old") and None)
+    monkeypatch.delenv(AHEAD)
+    Path("data/a").write_text("edited")
+    stage.produce(lambda bench: bench.out.write_text("new") and None)
+    assert stage.out.read_text() == "new"

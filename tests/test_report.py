@@ -12,17 +12,8 @@ from rivals import LINEUP, TAGS, write_rivals
 
 from pipeline.corpus import read_split, write_split
 from pipeline.reporting.comparison import Lineup
-from pipeline.reporting.pictures import (
-    COLOURS,
-    Scale,
-    Series,
-    around,
-    bars,
-    legend,
-    lines,
-    scatter,
-    strip,
-)
+from pipeline.reporting.ink import COLOURS, Scale, Series, around
+from pipeline.reporting.pictures import bars, legend, lines, scatter, strip
 from pipeline.reporting.wording import number, percent, plus_minus, probability, share, signed, size
 from pipeline.significance import Evaluate
 from stages import compare

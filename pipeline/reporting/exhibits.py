@@ -6,7 +6,8 @@ from statistics import fmean
 
 from pipeline.reporting.comparison import label_f1, reference
 from pipeline.reporting.findings import Curve, Findings
-from pipeline.reporting.pictures import Point, Series, bars, legend, lines, scatter, strip
+from pipeline.reporting.ink import Point, Series
+from pipeline.reporting.pictures import bars, legend, lines, scatter, strip
 from pipeline.reporting.wording import percent
 
 _TEACHER = 0  # its colour

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pipeline.reporting.comparison import Contest, Results, Standing, label_f1, reference
 from pipeline.reporting.contrasts import Contrasts
-from pipeline.reporting.pictures import COLOURS
+from pipeline.reporting.ink import COLOURS
 
 Row = tuple[str | int | float, ...]
 

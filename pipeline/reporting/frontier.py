@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from pipeline.reporting.pictures import Point, Series, frontier, legend
+from pipeline.reporting.ink import Point, Series
+from pipeline.reporting.pictures import frontier, legend
 from pipeline.reporting.stylesheet import STYLESHEET
 from pipeline.reporting.wording import NONE, number, percent, size
 

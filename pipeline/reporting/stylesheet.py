@@ -3,7 +3,7 @@
 Colours after Okabe and Ito 2008, whose palette people with any kind of colour vision tell apart.
 """
 
-STYLESHEET = """
+_PALETTE = """\
 :root {
   color-scheme: light dark;
   --paper: #ffffff; --ink: #1c1f23; --soft: #5c636c; --rule: #e2e5e9; --shade: #f6f7f9;
@@ -19,6 +19,32 @@ STYLESHEET = """
     --c6: #f0b429; --c7: #85cdf5;
   }
 }
+"""
+
+_SVG = """\
+svg text { fill: var(--soft); font-size: 12px; }
+svg text.title { font-size: 12px; fill: var(--ink); }
+svg text.small { font-size: 10px; }
+svg .grid { stroke: var(--rule); }
+svg .mark { stroke: var(--soft); stroke-dasharray: 4 4; }
+svg .mean { stroke: currentColor; stroke-width: 2; }
+svg polyline { stroke-width: 1.5; stroke-linejoin: round; }
+svg .dot { fill: currentColor; stroke: var(--paper); stroke-width: .8; fill-opacity: .9; }
+.c0 { color: var(--c0); } .c1 { color: var(--c1); } .c2 { color: var(--c2); }
+.c3 { color: var(--c3); } .c4 { color: var(--c4); } .c5 { color: var(--c5); }
+.c6 { color: var(--c6); } .c7 { color: var(--c7); }
+"""
+
+_ALONE = """\
+svg { font-family: system-ui, "DejaVu Sans", sans-serif; background: var(--paper); }
+"""
+
+DRAWN = _PALETTE + _SVG + _ALONE
+"""Of a picture in a file of its own."""
+
+STYLESHEET = (
+    _PALETTE
+    + """\
 * { box-sizing: border-box; }
 body {
   margin: 0 auto; padding: 3rem 1.5rem 5rem; max-width: 64rem; background: var(--paper);
@@ -45,17 +71,9 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 .above th, .above td { border-bottom-color: var(--soft); }
 .quiet { color: var(--soft); font-weight: 400; }
 svg { display: block; width: 100%; height: auto; }
-svg text { fill: var(--soft); font-size: 12px; }
-svg text.title { font-size: 12px; fill: var(--ink); }
-svg text.small { font-size: 10px; }
-svg .grid { stroke: var(--rule); }
-svg .mark { stroke: var(--soft); stroke-dasharray: 4 4; }
-svg .mean { stroke: currentColor; stroke-width: 2; }
-svg polyline { stroke-width: 1.5; stroke-linejoin: round; }
-svg .dot { fill: currentColor; stroke: var(--paper); stroke-width: .8; fill-opacity: .9; }
-.c0 { color: var(--c0); } .c1 { color: var(--c1); } .c2 { color: var(--c2); }
-.c3 { color: var(--c3); } .c4 { color: var(--c4); } .c5 { color: var(--c5); }
-.c6 { color: var(--c6); } .c7 { color: var(--c7); }
+"""
+    + _SVG
+    + """\
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: 0 0 .5rem; padding: 0;
   list-style: none; font-size: .875rem; }
 .legend li { display: flex; align-items: center; gap: .4rem; }
@@ -86,3 +104,4 @@ dt { font-weight: 600; } dd { margin: 0; }
   h2, h3 { break-after: avoid; } pre { white-space: pre-wrap; } tr { break-inside: avoid; }
 }
 """
+)

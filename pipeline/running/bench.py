@@ -5,7 +5,11 @@ elsewhere, and refuses to publish where an input, the code or a parameter change
 would file the result under the wrong name. A second run of the same work waits and adopts.
 
     <DVC_ROOT>/.work/<out>/<fingerprint>/kept/   what the body needs to resume
+    <DVC_ROOT>/.work/<out>/<fingerprint>/done/   what it made, until that is published
     <DVC_ROOT>/.locks/<fingerprint>              held while it runs; then says where the result is
+
+DVC runs one stage after the other. Where AHEAD is set, a stage stops short of publishing; run by
+DVC later, it finds the work done. So stages that do not need each other may run side by side.
 """
 
 import fcntl
@@ -25,6 +29,9 @@ from pipeline.running.artifacts import space_for, try_lock, writing
 from pipeline.running.lifeline import die_with_parent, unwinding
 from pipeline.running.progress import log
 from pipeline.running.snapshots import Snapshot, digest_of, name_of, require
+
+AHEAD = "LIMBECK_AHEAD"
+"""The environment variable that leaves publishing to a later run of the same work."""
 
 _INTERRUPTED_RUNS_KEPT = 3
 # DVC moves a fresh result into its cache and links it back; whoever adopts it looks again.
@@ -73,13 +80,31 @@ def produce(
             return
         note.truncate(0)
         _forget_oldest(folder)
-        _make(out, folder, body, check)
-        _write_note(note, out)
+        if _make(out, folder, body, check):
+            _write_note(note, out)
 
 
 def _make(
     out: Path, folder: Path, body: Callable[[Bench], None], check: Callable[[], None]
-) -> None:
+) -> bool:
+    """Whether the result is published; not where it is made ahead."""
+    made, done = folder / "out", folder / "done"
+    if done.exists():
+        made = done
+        log(f"{out}: was made ahead")
+    else:
+        _work(out, folder, body)
+    check()
+    if AHEAD in os.environ:
+        made.rename(done)
+        return False
+    with writing(out) as partial:
+        shutil.move(made / out.name, partial)  # a rename, unless .work is on another file system
+    shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+def _work(out: Path, folder: Path, body: Callable[[Bench], None]) -> None:
     shutil.rmtree(folder / "out", ignore_errors=True)
     bench = Bench(kept=folder / "kept", out=folder / "out" / out.name)
     for place in (bench.kept, bench.out.parent):
@@ -87,10 +112,6 @@ def _make(
     if any(bench.kept.iterdir()):
         log(f"{out}: resumes from {bench.kept}")
     body(bench)
-    check()
-    with writing(out) as partial:
-        shutil.move(bench.out, partial)  # a rename, unless .work is on another file system
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget_oldest(folder: Path) -> None:
