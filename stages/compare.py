@@ -10,7 +10,7 @@ from pipeline.config import plain
 from pipeline.corpus import Split, read_split, split_path
 from pipeline.errors import InputError
 from pipeline.evaluation import Examined, read_examined
-from pipeline.reporting.comparison import Lineup, Results, contests, standings, summary
+from pipeline.reporting.comparison import contests, standings, summary
 from pipeline.reporting.contrasts import contrasts
 from pipeline.reporting.findings import (
     Checked,
@@ -22,6 +22,7 @@ from pipeline.reporting.findings import (
     label_rows,
     scatter_rows,
 )
+from pipeline.reporting.lineup import Lineup, Results
 from pipeline.reporting.report import report
 from pipeline.running.artifacts import made_by, writing
 from pipeline.running.progress import log

@@ -8,7 +8,7 @@ from toys import sentences
 from pipeline.corpus import read_split, write_split
 from pipeline.evaluation import Evaluation, Examined, write_examined
 from pipeline.metrics import count
-from pipeline.reporting.comparison import Lineup
+from pipeline.reporting.lineup import Lineup
 from pipeline.tags import tag_set
 
 LABELS = ("PER", "LOC", "ORG", "MISC")

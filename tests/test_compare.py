@@ -18,8 +18,9 @@ from pipeline.errors import InputError
 from pipeline.evaluation import Evaluation, Examined, read_examined, write_examined
 from pipeline.metrics import count, f1
 from pipeline.raw.sources import Corpus
-from pipeline.reporting.comparison import Lineup, Results, contests, standings, summary
+from pipeline.reporting.comparison import contests, standings, summary
 from pipeline.reporting.findings import Checked, best_recipe
+from pipeline.reporting.lineup import Lineup, Results
 from pipeline.significance import Evaluate
 from stages import compare, table
 from stages.params import Grid

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rivals import LINEUP, TAGS, write_rivals
 
 from pipeline.corpus import read_split, write_split
-from pipeline.reporting.comparison import Lineup
 from pipeline.reporting.ink import COLOURS, Scale, Series, around
+from pipeline.reporting.lineup import Lineup
 from pipeline.reporting.pictures import bars, legend, lines, scatter, strip
 from pipeline.reporting.wording import number, percent, plus_minus, probability, share, signed, size
 from pipeline.significance import Evaluate

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from pipeline.reporting.comparison import Contest, Results, Standing, label_f1, reference
+from pipeline.reporting.comparison import Contest, Standing, label_f1, reference
 from pipeline.reporting.contrasts import Contrasts
 from pipeline.reporting.ink import COLOURS
+from pipeline.reporting.lineup import Results
 
 Row = tuple[str | int | float, ...]
 

@@ -68,7 +68,7 @@ class _Speed(bars.ProgressColumn):
         self.unit = unit
 
     def render(self, task: bars.Task) -> Text:
-        return Text(f"{self.unit}, {task.finished_speed or task.speed or 0.0:,.0f}/s")
+        return Text(f"{self.unit}, {_rate(task.finished_speed or task.speed or 0.0)}")
 
 
 class _Counter:
@@ -86,4 +86,9 @@ class _Counter:
     def say(self) -> None:
         self.said = time.monotonic()
         speed = (self.done - self.before) / max(self.said - self.begun, 1e-9)
-        log(f"{self.what}: {self.done}{self.goal}, {speed:,.0f}/s")
+        log(f"{self.what}: {self.done}{self.goal}, {_rate(speed)}")
+
+
+def _rate(speed: float) -> str:
+    """A number a second; what takes longer than a second, by the minute."""
+    return f"{speed:,.0f}/s" if speed >= 1 else f"{60 * speed:.1f} a minute"
