@@ -46,10 +46,10 @@ class Answers:
 def labellers(
     lessons: Path, ensembles: Path, chosen: Sequence[str], where: str
 ) -> Mapping[str, str | None]:
-    """Who labels each corpus, None where nobody does: of `chosen`, else the first teacher named.
+    """Who labels each corpus, None where nobody does: the first of `chosen` that labels it.
 
-    `lessons` holds `teachers.json`; `where` is the key for messages. Raises InputError where one of
-    `chosen` labels no corpus, or two of them label the same one.
+    Where none is chosen, the first of its teachers. `lessons` holds `teachers.json`; `where` is the
+    key for messages. Raises InputError where one of `chosen` labels no corpus.
     """
     named = json.loads((lessons / "teachers.json").read_text(encoding="utf-8"))
     if not chosen:
@@ -63,12 +63,7 @@ def labellers(
                 f"if it is an ensemble, run `dvc repro ensemble@{name}`"
             )
         for corpus in own:
-            if (other := found[corpus]) is not None:
-                raise InputError(
-                    f"{where}: expected one of them for each corpus, found {other} and {name} for "
-                    f"{corpus}; an ensemble of both is one"
-                )
-            found[corpus] = name
+            found[corpus] = found[corpus] or name
     return found
 
 

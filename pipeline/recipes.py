@@ -36,7 +36,7 @@ class Recipe:
     phases: tuple[Phase, ...] = ()
     """Stretches of training, one after the other; none: a single one, as the recipe says."""
     teachers: tuple[str, ...] = ()
-    """Teachers and ensembles that label its text, one a corpus; none: the first of each corpus."""
+    """Who labels its text: of each corpus the first of these; none: the first of its teachers."""
     transfer: Annotated[int, Field(ge=0)] | Literal["all"] = 0
     """Sentences of each corpus's unlabelled text that are learnt from too."""
     epochs: Annotated[int, Field(ge=1)] | None = None

@@ -276,17 +276,14 @@ def test_without_a_choice_the_first_teacher_labels(scored: Path, monkeypatch):
     np.testing.assert_array_equal(targets.log_marginals[0].numpy(), wanted.astype(np.float32))
 
 
-def test_teachers_of_one_recipe_may_not_share_a_corpus(scored: Path):
-    with pytest.raises(InputError, match=r"recipes\.r\.teachers: expected one of them for each"):
-        learn(Posterior(), teachers=("one", "two"))
-
-
 def test_who_labels_what(scored: Path):
     together(BOTH)
     lessons, ensembles = Path("lessons"), Path("ensembles")
     assert labellers(lessons, ensembles, (), "") == {"en": "one", "sv": "two"}
     assert labellers(lessons, ensembles, ("two",), "") == {"en": "two", "sv": "two"}
     assert labellers(lessons, ensembles, ("both",), "") == {"en": "both", "sv": None}
+    assert labellers(lessons, ensembles, ("both", "two"), "") == {"en": "both", "sv": "two"}
+    assert labellers(lessons, ensembles, ("two", "one"), "") == {"en": "two", "sv": "two"}
     with pytest.raises(
         InputError, match=r"recipes\.r\.teachers: .* found three, which labels none"
     ):
