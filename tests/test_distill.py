@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from toys import TAGS, write_corpus
 
+from pipeline import schedule
 from pipeline.corpus import read_split
 from pipeline.emissions import ANSWERS, Emissions, read_emissions, write_emissions
 from pipeline.emphasis import Emphasis
@@ -26,6 +27,7 @@ from pipeline.losses.supervision import Weigh
 from pipeline.losses.wordwise import EmissionMSE, Posterior
 from pipeline.networks import BiLSTM
 from pipeline.objectives import GoldNLL, Objective
+from pipeline.phases import Phase
 from pipeline.recipes import Recipe
 from pipeline.students import load_student, new_student, save_student
 from pipeline.tagger import Tagger
@@ -262,3 +264,33 @@ def test_an_answer_that_was_not_written_is_named_before_any_work(taught, more, l
         learn(Recipe(student=TINY, **more))
     assert not Path("students").exists()
     assert not Path(".work").exists()
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("steps", [1, 3, 6])
+def test_a_killed_run_goes_on_with_its_projection(taught, monkeypatch, steps: int):
+    """To the same bytes, in whichever of its phases it was."""
+    monkeypatch.setenv("LIMBECK_CHECKPOINT_SECONDS", "0")
+    monkeypatch.setitem(globals(), "TRAINING", replace(TRAINING, batch_words=100, epochs=2))
+    phases = (
+        Phase(objectives=(HiddenMSE(),), keep="last"),
+        Phase(objectives=(GoldNLL(), Hidden())),
+    )
+    recipe = Recipe(student=TINY, phases=phases, saliency=Emphasis(), fusion=Fusion())
+    whole = (learn(recipe, "whole") / "weights.safetensors").read_bytes()
+    done, total = [], schedule.total
+
+    def stopping(*told, **more):
+        done.append(1)
+        if len(done) > steps:
+            raise Killed
+        return total(*told, **more)
+
+    monkeypatch.setattr(schedule, "total", stopping)
+    with pytest.raises(Killed):
+        learn(recipe, "killed")
+    monkeypatch.setattr(schedule, "total", total)
+    assert (learn(recipe, "killed") / "weights.safetensors").read_bytes() == whole
