@@ -35,7 +35,7 @@ PARTS = (
 )  # fmt: skip
 FOLDERS = {
     name: Path("models" if name == "teachers" else "data") / name
-    for name in ("corpora", "lessons", "targets", "emissions", "teachers")
+    for name in ("corpora", "lessons", "targets", "emissions", "ensembles", "teachers")
 }
 FOLDERS["ensembles"] = Path("data/ensembles")
 FOLDERS["trained"] = FOLDERS["teachers"]  # as some older versions call it

@@ -23,7 +23,9 @@ def over_sentences(
     `cost` is what a word costs, in multiply-adds. Kernels release the GIL, and each sentence is
     done by itself: the result does not depend on `threads`.
     """
-    parts = min(threads, len(lengths), int(lengths.sum()) * cost // WORTH)
+    parts = min(threads, len(lengths))
+    if parts > 1:
+        parts = min(parts, int(lengths.sum()) * cost // WORTH)
     if parts < 2:
         kernel(0, len(lengths), lengths, *arguments)
         return
