@@ -29,12 +29,12 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from pipeline.asking import Saliency
 from pipeline.batching import in_order
 from pipeline.device import found_threads
-from pipeline.extraction import Extract
+from pipeline.extraction import Extract, extract_part
 from pipeline.parts import parts_of
 from pipeline.scoring import Score, score_split
 from pipeline.tagger import Inputs, Tagger
 from pipeline.transformer import TransformerEncoder
-from stages.extract import PARTS_AT_ONCE, extract_part
+from stages.extract import PARTS_AT_ONCE
 
 SIZES = {
     "minilm": {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536},

@@ -1,5 +1,7 @@
 """From emissions to targets: exact k best paths and marginals of many sentences at once."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -7,9 +9,11 @@ import torch
 from pydantic import Field
 
 from pipeline.config import settings
-from pipeline.emissions import Emissions
+from pipeline.emissions import Emissions, read_emissions_part
 from pipeline.kernels import log_space, paths, sums
-from pipeline.targets import TargetRows
+from pipeline.parts import groups_of
+from pipeline.running.artifacts import writing
+from pipeline.targets import TargetRows, write_targets
 from pipeline.transitions import Transitions
 
 
@@ -42,6 +46,21 @@ def extract(rows: Emissions, transitions: Transitions, k: int) -> TargetRows:
         log_partition,
         log_marginals,
     )
+
+
+def extract_part(
+    settings: Extract, transitions: Transitions, tags: Sequence[str], part: Path, out: Path
+) -> None:
+    """Write the targets of one part, a row group at a time, unless a killed run has done so."""
+    if out.exists():
+        return
+    groups = (
+        extract(rows[some], transitions, settings.k)
+        for rows in read_emissions_part(part)
+        for some in groups_of(rows.offsets, max(len(tags), settings.k))
+    )
+    with writing(out) as temporary:
+        write_targets(temporary, groups, tags, settings.k, settings.keep_above)
 
 
 def best_paths(rows: Emissions, transitions: Transitions) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ from pipeline.config import settings
 from pipeline.description import Head
 from pipeline.emphasis import Emphasis
 from pipeline.fusion import Fusion
+from pipeline.generations import SelfDistillation
 from pipeline.losses.supervision import Reading, Trust
 from pipeline.noise import Noise
 from pipeline.objectives import Objective
@@ -58,6 +59,16 @@ class Recipe:
     """How much a word counts by its saliency, in objectives that add up words; null: all alike."""
     fusion: Fusion | None = None
     """Marginals mixed with those of the same word elsewhere; null: as the teacher has them."""
+    self_distillation: SelfDistillation | None = None
+    """Further generations, each taught by the one before it."""
+
+    @property
+    def reborn(self) -> "Recipe":
+        """What a later generation of self-distillation learns, the one before it for a teacher."""
+        own = self.self_distillation
+        if own is None or own.objectives is None:
+            return self
+        return replace(self, objectives=own.objectives, phases=())
 
     @property
     def course(self) -> tuple[Phase, ...]:
@@ -65,10 +76,12 @@ class Recipe:
         return tuple(self._filled(phase) for phase in self.phases or (Phase(),))
 
     def _filled(self, phase: Phase) -> Phase:
+        # A first generation that nobody teaches has no transfer text to mix in.
+        mixed = phase.text == "all" and (self.taught or self.self_distillation is None)
         return replace(
             phase,
             objectives=phase.objectives or self.objectives or None,
-            mix=phase.mix or (self.mix if phase.text == "all" else None),
+            mix=phase.mix or (self.mix if mixed else None),
             unfreeze=phase.unfreeze or self.unfreeze,
             noise=self.noise if phase.noise is None else phase.noise,
         )

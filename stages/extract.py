@@ -1,23 +1,22 @@
 """extract: from stored emissions to k best paths and marginals; no teacher runs."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from pipeline.description import read_description
 from pipeline.device import found_threads
-from pipeline.emissions import read_emissions_part
-from pipeline.extraction import Extract, extract
-from pipeline.parts import groups_of, parts_of, read_tags
-from pipeline.running.artifacts import made_by, writing
+from pipeline.extraction import Extract, extract_part
+from pipeline.parts import parts_of, read_tags
+from pipeline.running.artifacts import made_by
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
 from pipeline.running.progress import log, progress
 from pipeline.tags import require_tags
-from pipeline.targets import Dropped, dropped_in, write_targets
-from pipeline.transitions import Transitions, read_transitions
+from pipeline.targets import Dropped, dropped_in
+from pipeline.transitions import read_transitions
 
 PARTS_AT_ONCE = 8
 """At most: each takes the memory of a row group or two, and more would only wait for the disk."""
@@ -58,21 +57,6 @@ def _extract(settings: Extract, teacher: Path, emissions: Path, bench: Bench) ->
         name = folder.relative_to(emissions)
         _report(dropped_in(out / name), name, settings)
     shutil.move(out, bench.out)
-
-
-def extract_part(
-    settings: Extract, transitions: Transitions, tags: Sequence[str], part: Path, out: Path
-) -> None:
-    """Write the targets of one part, a row group at a time, unless a killed run has done so."""
-    if out.exists():
-        return
-    groups = (
-        extract(rows[some], transitions, settings.k)
-        for rows in read_emissions_part(part)
-        for some in groups_of(rows.offsets, max(len(tags), settings.k))
-    )
-    with writing(out) as temporary:
-        write_targets(temporary, groups, tags, settings.k, settings.keep_above)
 
 
 def _report(dropped: Dropped, name: Path, settings: Extract) -> None:

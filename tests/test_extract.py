@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from pipeline import extraction
 from pipeline.emissions import Emissions, write_emissions
 from pipeline.errors import InputError
 from pipeline.extraction import Extract
@@ -91,7 +92,7 @@ def test_what_was_dropped_is_told(caplog: pytest.LogCaptureFixture):
 
 def test_an_interrupted_run_goes_on(monkeypatch: pytest.MonkeyPatch):
     score("en/train", 6, 5)
-    expected, made, extract = run("expected"), [], stage.extract
+    expected, made, extract = run("expected"), [], extraction.extract
 
     def killed(rows, *rest):
         if rows.sentence_ids[0] == 15:
@@ -99,7 +100,7 @@ def test_an_interrupted_run_goes_on(monkeypatch: pytest.MonkeyPatch):
         made.append(int(rows.sentence_ids[0]))
         return extract(rows, *rest)
 
-    monkeypatch.setattr(stage, "extract", killed)
+    monkeypatch.setattr(extraction, "extract", killed)
     monkeypatch.setattr(stage, "found_threads", lambda: 1)
     with pytest.raises(KeyboardInterrupt):
         run()
@@ -110,7 +111,7 @@ def test_an_interrupted_run_goes_on(monkeypatch: pytest.MonkeyPatch):
         made.append(int(rows.sentence_ids[0]))
         return extract(rows, *rest)
 
-    monkeypatch.setattr(stage, "extract", counted)
+    monkeypatch.setattr(extraction, "extract", counted)
     assert run() == expected
     assert sorted(made) == [0, 5, 10, 15, 20, 25]
 
