@@ -30,7 +30,8 @@ from timing import in_turn
 from pipeline.batching import shuffled
 from pipeline.corpus import read_split, write_split
 from pipeline.emissions import Emissions, read_emissions, write_emissions
-from pipeline.examples import Examples, write_examples
+from pipeline.assembly import Lesson, write_examples
+from pipeline.examples import Examples
 from pipeline.extraction import extract
 from pipeline.parts import PART, part_name
 from pipeline.targets import TargetRows, read_targets, write_targets
@@ -90,7 +91,7 @@ class _Steps:
             "targets, kept: write": partial(self.write_targets, sparse, KEEP_ABOVE),
             "targets, kept: read": lambda: _count(read_targets(sparse)),
             "examples.arrow: write, reading targets": lambda: write_examples(
-                file, [(split, read_targets(dense))], 0
+                file, [Lesson(split, read_targets(dense))], 0, ("paths", "marginals")
             ),
         }
         for step in steps.values():

@@ -128,13 +128,23 @@ def spans(rows: Mapping[str, Whisker], x: str) -> str:
     return drawing(height, parts, x)
 
 
-def sweep(series: Mapping[str, Sequence[Whisker]], x: str, y: str) -> str:
-    """A line each through values at numbers, which stand side by side; its name at its end."""
+def sweep(
+    series: Mapping[str, Sequence[Whisker]], marks: Mapping[str, Number], x: str, y: str
+) -> str:
+    """A line each through values at numbers, which stand side by side; its name at its end.
+
+    Dashed lines at named values of y.
+    """
     numbers = sorted({each.at for line in series.values() for each in line})
     ends = [end for line in series.values() for each in line for end in (each.low, each.high)]
-    across = Ranks(0, 1, LEFT, WIDTH - RIGHT - _room(series), numbers)
-    up = around(ends, HEIGHT - BOTTOM, TOP)
-    parts = [x_axis(across, TOP, HEIGHT - BOTTOM, x), y_axis(up, WIDTH - RIGHT - _room(series), y)]
+    right = WIDTH - RIGHT - _room([*series, *marks])
+    across = Ranks(0, 1, LEFT, right, numbers)
+    up = around([*ends, *marks.values()], HEIGHT - BOTTOM, TOP)
+    parts = [x_axis(across, TOP, HEIGHT - BOTTOM, x), y_axis(up, right, y)]
+    for name, value in marks.items():
+        ends_of_line = f'x1="{LEFT}" x2="{right}" y1="{up(value)}" y2="{up(value)}"'
+        parts.append(f'<line class="mark" {ends_of_line}/>')
+        parts.append(lettering(right + 6, up(value) + 4, name, "start", "title"))
     for name, line in series.items():
         path = " ".join(f"{across(each.at)},{up(each.value)}" for each in line)
         pieces = [f'<polyline points="{path}" fill="none" stroke="currentColor"/>']

@@ -2,7 +2,8 @@
 
 Figures are those of `metrics/summary.json`. Recipes whose names end in numbers (`top_k-1`,
 `top_k-10`) are a sweep: the picture has a line for each name and the numbers from left to right.
-Otherwise it shows how far each recipe is from the baseline.
+Otherwise it shows how far each recipe is from the baseline, in grey where the interval does not tell
+them apart.
 """
 
 import re
@@ -42,11 +43,13 @@ def picture(figures: Figures) -> str:
     recipes = figures["recipes"]
     lines = _sweeps(recipes)
     if lines:
-        drawn = sweep(lines, "number in the recipe's name", "F1 on test (%)")
+        baseline, first = next(iter(recipes.items()))
+        marks = {} if _MARK.search(baseline) else {baseline: first["f1"]}
+        drawn = sweep(lines, marks, "number in the recipe's name", "F1 on test (%)")
         return standing_alone(drawn, DRAWN)
     rows = {
-        name: Whisker(_colour(place), _behind(recipe, recipes), *_ends(recipe))
-        for place, (name, recipe) in enumerate(recipes.items())
+        name: Whisker(_sure(*_ends(recipe)), _behind(recipe, recipes), *_ends(recipe))
+        for name, recipe in recipes.items()
         if recipe.get("interval")
     }
     drawn = spans(rows, "points of F1 from the baseline, with 95 % intervals")
@@ -132,6 +135,11 @@ def _behind(recipe: Figures, recipes: Figures) -> float:
 
 def _ends(recipe: Figures) -> tuple[float, float]:
     return recipe["interval"]["low"], recipe["interval"]["high"]
+
+
+def _sure(low: float, high: float) -> int:
+    """A colour where the interval leaves zero out, else grey."""
+    return 1 if low <= 0 <= high else 2
 
 
 def _colour(place: int) -> int:
