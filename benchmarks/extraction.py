@@ -27,10 +27,10 @@ from made_up import SCHEME, emissions_of, parts_of, tags_of, text_of, transition
 from safetensors.torch import save_file
 from timing import in_turn
 
+from pipeline.assembly import Lesson, write_examples
 from pipeline.batching import shuffled
 from pipeline.corpus import read_split, write_split
 from pipeline.emissions import Emissions, read_emissions, write_emissions
-from pipeline.assembly import Lesson, write_examples
 from pipeline.examples import Examples
 from pipeline.extraction import extract
 from pipeline.parts import PART, part_name

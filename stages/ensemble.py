@@ -17,7 +17,7 @@ from pipeline.description import (
     weights_of,
     write_description,
 )
-from pipeline.emissions import Emissions, read_emissions_part, write_emissions
+from pipeline.emissions import Emissions, joined, read_emissions_part, write_emissions
 from pipeline.ensembles import Ensemble
 from pipeline.errors import InputError
 from pipeline.extraction import Extract, extract
@@ -148,12 +148,7 @@ def _together(
         Emissions(rows[0].sentence_ids, rows[0].offsets, ensemble.emissions(rows, between))
         for rows in _beside(paths)
     ]
-    lengths = np.concatenate([np.diff(rows.offsets) for rows in made])
-    return Emissions(
-        np.concatenate([rows.sentence_ids for rows in made]),
-        np.concatenate([[0], np.cumsum(lengths)]),
-        np.concatenate([rows.scores for rows in made]),
-    )
+    return joined(made)
 
 
 def _beside(paths: Sequence[Path]) -> Iterator[Sequence[Emissions]]:

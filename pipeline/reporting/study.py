@@ -2,8 +2,8 @@
 
 Figures are those of `metrics/summary.json`. Recipes whose names end in numbers (`top_k-1`,
 `top_k-10`) are a sweep: the picture has a line for each name and the numbers from left to right.
-Otherwise it shows how far each recipe is from the baseline, in grey where the interval does not tell
-them apart.
+Otherwise it shows how far each recipe is from the baseline, in grey where that is no more than
+chance.
 """
 
 import re
