@@ -1,7 +1,7 @@
 """study: all that the parameters name, several stages at a time, and a table of it into a page.
 
-DVC runs one stage after the other. So of each stage that is there many times over, those that have
-to run are made ahead of DVC, several at a time; then `dvc repro` finds them done and files them.
+DVC runs one stage after the other. So of each long stage that is there many times over, those that
+have to run are made ahead of DVC, several at a time; `dvc repro` then finds them done and files them.
 """
 
 import json
@@ -23,6 +23,8 @@ from pipeline.running.machine import machine
 from pipeline.running.progress import log, progress
 
 _LAST = "compare"
+_LONG = ("train_teacher", "score", "distill")
+"""Stages that take minutes: made ahead they start twice, which costs others as much as it saves."""
 
 
 def run(experiment: Path, jobs: int | None, out: Path, seeds: Sequence[int]) -> None:
@@ -38,7 +40,7 @@ def run(experiment: Path, jobs: int | None, out: Path, seeds: Sequence[int]) -> 
     begun = time.monotonic()
     try:
         for name in _groups():
-            if len(pending := _pending(name)) > 1:
+            if name in _LONG and len(pending := _pending(name)) > 1:
                 _make_ahead(name, pending, jobs, threads // jobs, work)
             _reproduce(name, threads // jobs)
     finally:
