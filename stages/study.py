@@ -1,7 +1,8 @@
 """study: all that the parameters name, several stages at a time, and a table of it into a page.
 
 DVC runs one stage after the other. So of each long stage that is there many times over, those that
-have to run are made ahead of DVC, several at a time; `dvc repro` then finds them done and files them.
+have to run are made ahead of DVC, several at a time; `dvc repro` then finds them done and files
+them.
 """
 
 import json
