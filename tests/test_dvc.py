@@ -163,7 +163,8 @@ def test_a_parameter_reruns_what_reads_it_and_what_follows(project, edit, change
         ("pipeline/students.py", STUDENTS - EXPORTS - {"compare"}, STUDENTS),
         ("pipeline/objectives.py", DISTILLS, STUDENTS),
         ("pipeline/reporting/report.py", {"compare"}, {"compare"}),
-        ("pipeline/extraction.py", EXTRACTS | TESTED, EXTRACTS | TESTED | STUDENTS),
+        # Students extract as well: each generation what the next one learns from.
+        ("pipeline/extraction.py", EXTRACTS | TESTED | DISTILLS, EXTRACTS | TESTED | STUDENTS),
         (
             "pipeline/networks.py",
             ALL - {"prepare", "compare"} - EXTRACTS - TESTED - EXPORTS,

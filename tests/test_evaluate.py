@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation import read_examined
 from pipeline.metrics import count, f1
 from pipeline.networks import BiLSTM
-from pipeline.scoring import score_split
+from pipeline.scoring import Score, score_split
 from pipeline.students import load_student, new_student, save_student
 from stages import evaluate, evaluate_teacher
 
@@ -38,7 +38,7 @@ def scored(project, corpus="en"):
     split = read_split(project / "corpora" / corpus / "test.parquet")
     folder = project / "emissions" / "en" / "test"
     tagger = load_student(project / "models" / "gold" / "1")
-    options = {"part": 7, "batch_words": 50, "scored": lambda count: None}
+    options = {"score": Score(part=7), "batch_words": 50, "scored": lambda count: None}
     score_split(tagger, split.words, split.sentence_ids, folder, **options)
 
 
