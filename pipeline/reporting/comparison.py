@@ -100,6 +100,17 @@ def teacher_f1(results: Results) -> dict[str, dict[str, float]]:
     }
 
 
+def teacher_mean(results: Results, name: str) -> float | None:
+    """F1 of a teacher, mean over its corpora that are not zero-shot, or over these if it has none.
+
+    None where none of its corpora has a test split.
+    """
+    scores = teacher_f1(results)[name]
+    seen = [score for corpus, score in scores.items() if corpus in results.counted]
+    found = seen or [*scores.values()]
+    return fmean(found) if found else None
+
+
 def reference(results: Results) -> dict[str, float]:
     """What students aim at: F1 of each taught corpus's teacher, the first of several."""
     scores = teacher_f1(results)
@@ -135,11 +146,11 @@ def summary(
     return {
         "teachers": {
             name: {
-                "f1": _rounded(fmean(scores.values()) if scores else None, 2),
+                "f1": _rounded(teacher_mean(results, name), 2),
                 "parameters": results.teachers[name].parameters,
                 "bytes": results.teachers[name].size,
             }
-            for name, scores in teacher_f1(results).items()
+            for name in results.teachers
         },
         "recipes": {name: _summary(standing) for name, standing in found.items()},
         **({"pairs": told} if told else {}),

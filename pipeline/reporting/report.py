@@ -11,7 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.reporting.comparison import Standing, spread, teacher_f1
+from pipeline.reporting.comparison import Standing, spread, teacher_f1, teacher_mean
 from pipeline.reporting.exhibits import curves_figure, labels_figure, scatter_figure, seeds_figure
 from pipeline.reporting.findings import Findings
 from pipeline.reporting.passages import sentences
@@ -106,9 +106,8 @@ def _contests(found: Findings) -> str:
 
 
 def _teacher_rows(found: Findings) -> Iterator[tuple[str, list[str]]]:
-    scores = teacher_f1(found.results)
     for place, (name, examined) in enumerate(found.results.teachers.items(), start=1):
-        f1 = percent(fmean(scores[name].values()) if scores[name] else None)
+        f1 = percent(teacher_mean(found.results, name))
         label = f'{escape(name)} <span class="quiet">teacher</span>'
         sizes = [number(examined.parameters), size(examined.size)]
         kind = "above" if place == len(found.results.teachers) else ""
