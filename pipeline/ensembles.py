@@ -20,15 +20,35 @@ from pipeline.emissions import Emissions
 from pipeline.extraction import log_marginals
 from pipeline.transitions import Transitions
 
-Several: TypeAlias = Annotated[tuple[str, ...], Field(min_length=2)]
-Weights: TypeAlias = tuple[Annotated[float, Field(gt=0)], ...]
 Scores: TypeAlias = Mapping[str, Tensor]
 """Between tags `between` [from, to], of first tags `start` [tags], of last tags `end` [tags]."""
 Rows: TypeAlias = Float[np.ndarray, "words tags"]
 
 
 @settings
-class Pool:
+class Weighed:
+    """Teachers side by side, each with its weight."""
+
+    teachers: Annotated[tuple[str, ...], Field(min_length=2)]
+    weights: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    """One a teacher, divided by their sum; null: all alike."""
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and len(self.weights) != len(self.teachers):
+            raise ValueError(
+                f"expected one weight for each of {len(self.teachers)} teachers, "
+                f"found {len(self.weights)}"
+            )
+
+    @property
+    def shares(self) -> list[float]:
+        """The weights, such that they sum to 1."""
+        given = self.weights or (1.0,) * len(self.teachers)
+        return [weight / sum(given) for weight in given]
+
+
+@settings
+class Pool(Weighed):
     """p ∝ Π_i p_i^(w_i) over paths: the weighted mean of the teachers' lattices.
 
     Source: the log-linear (logarithmic opinion) pool, here of conditional random fields (Smith,
@@ -37,16 +57,10 @@ class Pool:
     """
 
     kind: Literal["pool"] = "pool"
-    teachers: Several
-    weights: Weights | None = None
-    """One a teacher, divided by their sum; null: all alike."""
-
-    def __post_init__(self) -> None:
-        _refuse_other_weights(self.teachers, self.weights)
 
     def transitions(self, members: Sequence[Transitions]) -> tuple[Head, Scores]:
         """The mean of the members' scores between tags; softmax only if all members are."""
-        shares = _shares(self.teachers, self.weights)
+        shares = self.shares
         weighed = [
             {name: share * scores for name, scores in member.state_dict().items()}
             for share, member in zip(shares, members, strict=True)
@@ -57,13 +71,13 @@ class Pool:
 
     def emissions(self, rows: Sequence[Emissions], members: Sequence[Transitions]) -> Rows:
         """The mean of the members' emissions [words, tags]."""
-        shares = _shares(self.teachers, self.weights)
+        shares = self.shares
         weighed = (s * each.scores.astype(np.float64) for s, each in zip(shares, rows, strict=True))
         return np.sum([*weighed], axis=0).astype(np.float32)
 
 
 @settings
-class Mixture:
+class Mixture(Weighed):
     """q(n) = Σ_i w_i q_i(n) at every word n, q_i the teachers' marginals: the linear pool of them.
 
     A mixture of chains is no chain. This one keeps the mixture's exact marginals and forgets what
@@ -72,12 +86,6 @@ class Mixture:
     """
 
     kind: Literal["mixture"] = "mixture"
-    teachers: Several
-    weights: Weights | None = None
-    """One a teacher, divided by their sum; null: all alike."""
-
-    def __post_init__(self) -> None:
-        _refuse_other_weights(self.teachers, self.weights)
 
     def transitions(self, members: Sequence[Transitions]) -> tuple[Head, Scores]:
         """None: every score between tags is zero."""
@@ -86,7 +94,7 @@ class Mixture:
 
     def emissions(self, rows: Sequence[Emissions], members: Sequence[Transitions]) -> Rows:
         """Logarithms of the mixed marginals [words, tags]."""
-        shares = _shares(self.teachers, self.weights)
+        shares = self.shares
         mixed = np.sum(
             [
                 share * np.exp(log_marginals(each, member))
@@ -122,16 +130,3 @@ class Transposed:
 
 
 Ensemble: TypeAlias = Annotated[Pool | Mixture | Transposed, Field(discriminator="kind")]
-
-
-def _shares(teachers: Sequence[str], weights: Weights | None) -> list[float]:
-    """Weights that sum to 1."""
-    given = weights or (1.0,) * len(teachers)
-    return [weight / sum(given) for weight in given]
-
-
-def _refuse_other_weights(teachers: Sequence[str], weights: Weights | None) -> None:
-    if weights is not None and len(weights) != len(teachers):
-        raise ValueError(
-            f"expected one weight for each of {len(teachers)} teachers, found {len(weights)}"
-        )

@@ -20,14 +20,13 @@ from pipeline.description import (
 from pipeline.emissions import Emissions, joined, read_emissions_part, write_emissions
 from pipeline.ensembles import Ensemble
 from pipeline.errors import InputError
-from pipeline.extraction import Extract, extract
-from pipeline.parts import groups_of, parts_of, read_tags
+from pipeline.extraction import Extract, extract_part
+from pipeline.parts import parts_of, read_tags
 from pipeline.running.artifacts import made_by, writing
 from pipeline.running.bench import Bench, produce
 from pipeline.running.closure import closure
 from pipeline.running.progress import progress
 from pipeline.tags import require_tags
-from pipeline.targets import write_targets
 from pipeline.transitions import Transitions, read_transitions
 
 
@@ -110,10 +109,12 @@ def _make(
     ]
     with progress(len(parts), f"{ensemble.kind} of {', '.join(ensemble.teachers)}", "parts") as on:
         for name, part in parts:
-            written = work / "emissions" / name / part, work / "targets" / name / part
-            if not written[1].exists():  # the last that is written of a part
+            written = work / "emissions" / name / part
+            if not written.exists():
                 rows = _together(ensemble, [m.emissions / name / part for m in members], between)
-                _write(rows, own, tags, settings, *written)
+                with writing(written) as file:
+                    write_emissions(file, rows, tags)
+            extract_part(settings, own, tags, written, work / "targets" / name / part)
             on(1)
     shutil.move(work, bench.out)
 
@@ -166,19 +167,3 @@ def _beside(paths: Sequence[Path]) -> Iterator[Sequence[Emissions]]:
                 f"{path}: expected the sentences of {paths[0]}, found others; run `dvc repro score`"
             )
     return zip(*groups, strict=True)
-
-
-def _write(
-    rows: Emissions,
-    own: Transitions,
-    tags: Sequence[str],
-    settings: Extract,
-    emissions: Path,
-    targets: Path,
-) -> None:
-    groups = groups_of(rows.offsets, max(len(tags), settings.k))
-    with writing(emissions) as file:
-        write_emissions(file, rows, tags)
-    with writing(targets) as file:
-        found = (extract(rows[some], own, settings.k) for some in groups)
-        write_targets(file, found, tags, settings.k, settings.keep_above)

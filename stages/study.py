@@ -10,8 +10,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,14 @@ def run(experiment: Path, jobs: int | None, out: Path, seeds: Sequence[int]) -> 
     work.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     try:
-        for name in _groups():
+        groups, metrics = _graph()
+        for name in groups:
             if name in _LONG and len(pending := _pending(name)) > 1:
                 _make_ahead(name, pending, jobs, threads // jobs, work)
             _reproduce(name, threads // jobs)
     finally:
         seconds = _add_up(work / "seconds.json", time.monotonic() - begun)
-    _write(experiment, out, Path(_metrics()), seconds, jobs, seeds)
+    _write(experiment, out, metrics, seconds, jobs, seeds)
 
 
 def _write(
@@ -70,21 +72,16 @@ def _write(
     log(f"{out} now holds {experiment.stem}")
 
 
-def _stages() -> list[Any]:
-    """Every stage of the graph, as DVC has them."""
+def _graph() -> tuple[list[str], Path]:
+    """Stages up to the last, in the order of dvc.yaml, each once; where that has its metrics."""
     from dvc.repo import Repo  # takes a second, and only this command needs it
 
     with Repo() as repo:
-        return [*repo.index.stages]
-
-
-def _groups() -> Iterator[str]:
-    """Names of stages up to the last, in the order of dvc.yaml, without what matrix they are of."""
-    names = dict.fromkeys(stage.name.partition("@")[0] for stage in _stages())
-    for name in names:
-        yield name
-        if name == _LAST:
-            return
+        stages: Any = repo.index.stages
+        names = [*dict.fromkeys(stage.name.partition("@")[0] for stage in stages)]
+        [last] = [stage for stage in stages if stage.name == _LAST]
+        metrics = next(out.def_path for out in last.outs if out.metric)
+    return names[: names.index(_LAST) + 1], Path(metrics)
 
 
 def _pending(group: str) -> Mapping[str, str]:
@@ -104,12 +101,6 @@ def _pending(group: str) -> Mapping[str, str]:
             except RunCacheNotFoundError:
                 found[stage.name] = stage.cmd
     return found
-
-
-def _metrics() -> str:
-    """Where dvc.yaml has the summary."""
-    [last] = [stage for stage in _stages() if stage.name == _LAST]
-    return next(out.def_path for out in last.outs if out.metric)
 
 
 def _make_ahead(
@@ -147,9 +138,7 @@ def _reproduce(group: str, threads: int) -> None:
 def _run(command: str, output: Path | None, more: Mapping[str, str], threads: int) -> int:
     """The exit status of a command; what it says goes to a file, or to whoever watches."""
     environment = {**os.environ, **more, "OMP_NUM_THREADS": str(threads)}
-    if output is None:
-        return subprocess.run(command, shell=True, env=environment, check=False).returncode
-    with output.open("w", encoding="utf-8") as file:
+    with nullcontext() if output is None else output.open("w", encoding="utf-8") as file:
         return subprocess.run(
             command, shell=True, env=environment, check=False, stdout=file, stderr=file
         ).returncode

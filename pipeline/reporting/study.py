@@ -8,7 +8,7 @@ chance.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.reporting.pictures import Whisker, spans, standing_alone, sweep
@@ -41,19 +41,26 @@ def spliced(page: str, name: str, text: str) -> str:
 def picture(figures: Figures) -> str:
     """A sweep, or differences from the baseline, as a file of SVG."""
     recipes = figures["recipes"]
-    lines = _sweeps(recipes)
-    if lines:
-        baseline, first = next(iter(recipes.items()))
-        marks = {} if _MARK.search(baseline) else {baseline: first["f1"]}
-        drawn = sweep(lines, marks, "number in the recipe's name", "F1 on test (%)")
-        return standing_alone(drawn, DRAWN)
+    return standing_alone(_swept(recipes) or _compared(recipes), DRAWN)
+
+
+def _swept(recipes: Figures) -> str:
+    """A line for each name with numbers behind it; nothing where there is none."""
+    if not (lines := _sweeps(recipes)):
+        return ""
+    baseline, first = next(iter(recipes.items()))
+    marks = {} if _MARK.search(baseline) else {baseline: first["f1"]}
+    return sweep(lines, marks, "number in the recipe's name", "F1 on test (%)")
+
+
+def _compared(recipes: Figures) -> str:
+    """How far each recipe is from the baseline."""
     rows = {
         name: Whisker(_sure(*_ends(recipe)), _behind(recipe, recipes), *_ends(recipe))
         for name, recipe in recipes.items()
         if recipe.get("interval")
     }
-    drawn = spans(rows, "points of F1 from the baseline, with 95 % intervals")
-    return standing_alone(drawn, DRAWN)
+    return spans(rows, "points of F1 from the baseline, with 95 % intervals")
 
 
 def _recipes(figures: Figures) -> str:
@@ -61,7 +68,10 @@ def _recipes(figures: Figures) -> str:
     corpora = list(next(iter(recipes.values()))["corpora"])
     unseen = any("zero_shot" in recipe for recipe in recipes.values())
     heads = ["", "F1", "difference", "p", "kept", "gap closed", *["zero-shot"] * unseen, *corpora]
-    rows = [_row(f"*{name}*, teacher", teacher, len(heads)) for name, teacher in _teachers(figures)]
+    rows = [
+        _row(f"*{name}*, teacher", teacher, len(heads))
+        for name, teacher in figures["teachers"].items()
+    ]
     for name, recipe in recipes.items():
         cells = [
             f"`{name}`",
@@ -75,10 +85,6 @@ def _recipes(figures: Figures) -> str:
         ]
         rows.append(cells)
     return _table(heads, rows)
-
-
-def _teachers(figures: Figures) -> Iterator[tuple[str, Figures]]:
-    yield from figures["teachers"].items()
 
 
 def _row(name: str, teacher: Figures, width: int) -> list[str]:
