@@ -1,6 +1,8 @@
 """The device and the threads that a stage computes with: found, not asked for."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -8,6 +10,10 @@ import torch
 from torch import Tensor
 
 from pipeline.running.progress import log
+
+# MKL reads this when it multiplies first. Without it, it shares a product among threads as it sees
+# fit, and how it does so shows in the last bits: they would depend on the number of threads.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 
 def found_device() -> torch.device:
@@ -24,6 +30,17 @@ def found_device() -> torch.device:
 def found_threads() -> int:
     """OMP_NUM_THREADS, or else the cores that this process may use."""
     return int(os.environ.get("OMP_NUM_THREADS", "0")) or _cores()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """For what PyTorch rounds otherwise on more threads: eigenvectors, sums of large tables."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def sow(device: torch.device, seed: int) -> None:

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from pipeline.device import one_thread
 from pipeline.errors import InputError
 from pipeline.places import file_of
 from pipeline.reading.stored import read_tokenizer
@@ -54,14 +54,20 @@ def principal(table: Float[Tensor, "pieces wide"], width: int) -> Float[Tensor, 
 
     Each row's squared length is 1 on average: as long as a fresh embedding of a word.
     """
-    centred = table.double().numpy()
-    centred = centred - centred.mean(axis=0)
-    # Right singular vectors are eigenvectors of a matrix as wide as the table: a small one.
-    axes = np.linalg.eigh(centred.T @ centred).eigenvectors[:, ::-1][:, :width]
+    with one_thread():
+        centred = table.double()
+        centred = centred - centred.mean(dim=0)
+        scores = centred @ axes(centred, width)
+        return (scores / scores.square().sum(dim=1).mean().sqrt()).float()
+
+
+def axes(table: Float[Tensor, "rows wide"], count: int) -> Float[Tensor, "wide count"]:
+    """The right singular vectors of the largest singular values, largest first."""
+    # They are the eigenvectors of a matrix as wide as the table: a small one.
+    with one_thread():
+        found = torch.linalg.eigh(table.T @ table).eigenvectors.flip(1)[:, :count]
     # A vector and its negative serve alike: the largest entry is made positive.
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(width)])
-    scores = centred @ axes
-    return torch.from_numpy(scores / np.sqrt((scores**2).sum(axis=1).mean())).float()
+    return found * found.gather(0, found.abs().argmax(dim=0, keepdim=True)).sign()
 
 
 def _table(path: Path) -> Float[Tensor, "pieces wide"]:

@@ -21,6 +21,7 @@ from pipeline.features import Inputs, Width, WordFeatures, WordVectors
 from pipeline.networks import BiLSTM
 from pipeline.places import located, teacher_in
 from pipeline.reading.words import WordReader
+from pipeline.reduction import axes
 from pipeline.tagger import Tagger
 from pipeline.tags import Scheme
 from pipeline.transformer import TransformerEncoder
@@ -185,12 +186,10 @@ class ThinEmbedding(nn.Module):
     def __init__(self, table: Float[Tensor, "pieces width"], rank: int) -> None:
         super().__init__()
         self.num_embeddings, self.embedding_dim = table.shape
-        axes = torch.linalg.eigh(table.T @ table).eigenvectors.flip(1)[:, :rank]
-        # An axis and its negative serve alike: the largest entry is made positive.
-        axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
-        self.table = nn.Embedding.from_pretrained(table @ axes, freeze=False)
+        directions = axes(table, rank)
+        self.table = nn.Embedding.from_pretrained(table @ directions, freeze=False)
         self.widen = nn.Linear(rank, self.embedding_dim, bias=False)
-        self.widen.weight = nn.Parameter(axes.contiguous())
+        self.widen.weight = nn.Parameter(directions.contiguous())
 
     def forward(self, pieces: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
         """The vectors of pieces."""
