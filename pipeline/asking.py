@@ -1,6 +1,5 @@
 """What a teacher is asked about a batch: emissions, and where they are wanted more answers."""
 
-import hashlib
 from typing import Annotated, TypeAlias
 
 import torch
@@ -9,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pipeline.config import settings
-from pipeline.device import sow
+from pipeline.device import seed_of, sow
 from pipeline.emissions import Answer
 from pipeline.emitter import Emitter, Inputs, Sentences
 from pipeline.masking import masked
@@ -104,14 +103,8 @@ def _vectors(
     try:
         total = torch.zeros((), device=device)
         for number in range(questions.passes):
-            sow(device, _seed(number, sentences))
+            sow(device, seed_of(number, [list(words) for words in sentences]))
             total = total + teacher.vectors(inputs).float()
     finally:
         teacher.eval()
     return total / questions.passes
-
-
-def _seed(number: int, sentences: Sentences) -> int:
-    text = repr((number, [list(words) for words in sentences]))
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:4], "big")

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from pipeline.device import seed_of
 from pipeline.errors import InputError
 from pipeline.examples import Examples
 from pipeline.losses.supervision import Gold, Targets
 from pipeline.noise import noisy
 from pipeline.phases import Phase
-from pipeline.training import seed_of
 
 
 class Course:

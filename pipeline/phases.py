@@ -6,9 +6,10 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from pipeline.config import settings
+from pipeline.device import seed_of
 from pipeline.noise import Noise
 from pipeline.objectives import Objective
-from pipeline.training import Count, Rate, Training, seed_of
+from pipeline.training import Count, Rate, Training
 from pipeline.unfreezing import Unfreeze
 
 Text: TypeAlias = Literal["labelled", "transfer", "all"]

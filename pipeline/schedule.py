@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pipeline.course import Course
 from pipeline.curves import Row, joined
+from pipeline.device import seed_of
 from pipeline.examples import Examples
 from pipeline.lattice import Lattice
 from pipeline.losses.supervision import Gold, Targets, Trust
@@ -22,7 +23,7 @@ from pipeline.phases import Phase
 from pipeline.running.artifacts import writing
 from pipeline.running.progress import log
 from pipeline.tagger import Tagger
-from pipeline.training import Training, fit, seed_of
+from pipeline.training import Training, fit
 from pipeline.unfreezing import Part, only, steps
 
 

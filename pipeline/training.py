@@ -4,7 +4,6 @@ Every random choice is a function of the seed and the step, so a killed run goes
 checkpoint as if it had never stopped.
 """
 
-import hashlib
 import math
 import os
 import time
@@ -23,7 +22,7 @@ from pipeline.batching import shuffled
 from pipeline.checkpoints import Checkpoint
 from pipeline.config import settings
 from pipeline.curves import Row
-from pipeline.device import moved, sow
+from pipeline.device import moved, seed_of, sow
 from pipeline.errors import InputError
 from pipeline.lattice import Lattice, NotNumbers
 from pipeline.running.progress import log, progress
@@ -278,11 +277,6 @@ def _groups(tagger: Tagger, training: Training) -> list[dict[str, Any]]:
         {"params": weights, "lr": rate, "weight_decay": decay}
         for (rate, decay), weights in groups.items()
     ]
-
-
-def seed_of(*parts: int) -> int:
-    """A seed that depends on every part."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
 
 
 def _copy(tagger: Tagger) -> dict[str, Tensor]:

@@ -116,7 +116,9 @@ def study(
     experiment: Annotated[Path, typer.Argument(help="A YAML file of sections.")],
     jobs: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Stages at a time, where they do not need each other; none: as threads."),
+        typer.Option(
+            min=1, help="Stages at a time, where they do not need each other; none: as threads."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="A page of Markdown that its table goes into.")] = Path(
         "docs/results.md"

@@ -12,7 +12,7 @@ from torch import nn
 from pipeline.assembly import write_examples
 from pipeline.corpus import read_split, split_path
 from pipeline.curves import Row, joined, write_curve
-from pipeline.device import found_device
+from pipeline.device import found_device, seed_of
 from pipeline.emissions import answered
 from pipeline.errors import InputError
 from pipeline.examples import Examples
@@ -30,7 +30,7 @@ from pipeline.schedule import learn
 from pipeline.students import new_student, save_student
 from pipeline.tagger import Tagger
 from pipeline.taught import Source, columns_of, taught_lessons, vector_widths
-from pipeline.training import Training, seed_of
+from pipeline.training import Training
 from pipeline.transitions import read_transitions
 
 

@@ -4,10 +4,8 @@ To add one, write a settings class whose `__call__` maps a graph to another and 
 `Variant`; the contract tests then run over it.
 """
 
-import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -17,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from pydantic import Field
 
 from pipeline.config import settings
+from pipeline.shipping.quiet import quiet
 
 Batches: TypeAlias = Sequence[Mapping[str, np.ndarray]]
 """What the graph may be tried on: arrays as its reader gives them."""
@@ -223,21 +222,10 @@ def _replace(model: onnx.ModelProto, name: str, parts: Mapping[str, np.ndarray])
 
 def _rewritten(model: onnx.ModelProto, rewrite: Callable[[Path, Path], None]) -> onnx.ModelProto:
     """What ONNX Runtime's tools make of a model; they read and write files."""
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
         onnx.save(model, before)
         rewrite(before, after)
         model = onnx.load(after)
     model.producer_name, model.producer_version = "limbeck", ""
     return model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the tools' advice to those who write graphs."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)

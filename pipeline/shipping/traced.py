@@ -1,14 +1,10 @@
 """The emissions of a transformer student as an ONNX graph: traced, for networks are many."""
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import onnx
 import torch
 from torch import Tensor, nn
 
+from pipeline.shipping.quiet import quiet
 from pipeline.tagger import Tagger
 
 _SENTENCES = [["one", "two", "three"], ["four"]]
@@ -33,7 +29,7 @@ def traced_graph(student: Tagger, opset: int) -> onnx.ModelProto:
         name: dict.fromkeys(range(tensor.dim()), torch.export.Dim.DYNAMIC)
         for name, tensor in inputs.items()
     }
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet():
         program = torch.onnx.export(
             _Emissions(student).eval(),
             kwargs={"inputs": inputs},
@@ -50,19 +46,6 @@ def traced_graph(student: Tagger, opset: int) -> onnx.ModelProto:
     model = program.model_proto
     _forget_where_it_was_made(model)
     return model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's advice to those who write networks."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
 
 
 def _forget_where_it_was_made(model: onnx.ModelProto) -> None:
