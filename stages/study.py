@@ -7,6 +7,7 @@ them.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ def run(experiment: Path, jobs: int | None, out: Path, seeds: Sequence[int]) -> 
     work.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     try:
+        _clear_away()
         groups, metrics = _graph()
         for name in groups:
             if name in _LONG and len(pending := _pending(name)) > 1:
@@ -84,10 +86,42 @@ def _graph() -> tuple[list[str], Path]:
     return names[: names.index(_LAST) + 1], Path(metrics)
 
 
+def _clear_away() -> None:
+    """Take away what stages that are no more have left where the last one looks, if it is cached.
+
+    Earlier parameters named them. The last one would refuse what it finds there, hours from now.
+    """
+    from dvc.repo import Repo
+    from dvc.utils.serialize import load_yaml
+
+    lock = Path("dvc.lock")
+    with Repo() as repo:
+        stages: Any = repo.index.stages
+        names = {stage.name for stage in stages}
+        read = {dep.def_path for stage in stages if stage.name == _LAST for dep in stage.deps}
+        for name, entry in load_yaml(lock)["stages"].items() if lock.exists() else ():
+            for out in () if name in names else entry["outs"]:
+                path = Path(out["path"])
+                above = read & {parent.as_posix() for parent in path.parents}
+                if above and path.exists() and repo.cache.local.exists(out["md5"]):
+                    _take_away(path, Path(above.pop()))
+
+
+def _take_away(path: Path, above: Path) -> None:
+    """A folder, and what holds nothing else below another."""
+    log(f"{path}: taken away, since no stage makes it now; DVC's cache has it")
+    shutil.rmtree(path)
+    for parent in path.parents:
+        if parent == above or any(parent.iterdir()):
+            return
+        parent.rmdir()
+
+
 def _pending(group: str) -> Mapping[str, str]:
     """Names and commands of a group's stages that DVC would run: changed, and in no cache."""
     from dvc.repo import Repo
     from dvc.stage.cache import RunCacheNotFoundError
+    from dvc_data.hashfile.hash_info import HashInfo
 
     found: dict[str, str] = {}
     with Repo() as repo, repo.lock:
@@ -96,6 +130,8 @@ def _pending(group: str) -> Mapping[str, str]:
             if stage.name.partition("@")[0] != group or not stage.changed():
                 continue
             stage.save_deps()
+            for out in stage.outs:  # else these count as made from what was just saved
+                out.hash_info = HashInfo()
             try:
                 repo.stage_cache.restore(stage, dry=True)
             except RunCacheNotFoundError:

@@ -1,6 +1,7 @@
 """What reruns when: DVC's own status of the real graph, after one edit each, on a small project."""
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -249,3 +250,37 @@ def test_an_experiment_in_a_copy_runs_the_code_of_the_copy(project):
     shown = project.dvc("exp", "show", "--json").stdout
     assert '"k": 1' in shown
     assert YAML(typ="safe").load(project.folder / "params.yaml")["extract"]["k"] == 3
+
+
+def test_a_study_makes_what_is_left_and_writes_it_down(project):
+    """One recipe less and one that is another: made ahead, and nothing left over in the way."""
+    recipes = params()["recipes"]
+    recipes["gold"]["student"]["hidden"] = 9
+    experiment = {
+        "recipes": {"gold": recipes["gold"]},
+        "grid": {"teachers": ["en", "sv"], "recipes": ["gold"], "seeds": [1, 2]},
+        "export": {"recipes": ["gold"], "variants": ["float32"], "variant": "float32"},
+    }
+    with (project.folder / "less.yaml").open("w") as file:
+        YAML().dump(experiment, file)
+    study = [sys.executable, "-m", "stages.cli", "study", "less.yaml", "--out", "page.md"]
+    for times in (1, 2):
+        run = subprocess.run(
+            study,
+            cwd=project.folder,
+            env=dict(project.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert run.returncode == 0, run.stdout
+        ahead = {path.stem for path in (project.folder / ".work/studies/less").glob("distill@*")}
+        assert ahead == {"distill@gold-1", "distill@gold-2"}
+        assert ("posterior/1: taken away" in run.stdout) == (times == 1)
+        assert ("distill, 1 at a time" in run.stdout) == (times == 1)
+    page = (project.folder / "page.md").read_text()
+    assert page.count("| `gold` |") == 1
+    assert (project.folder / "page" / "less.svg").exists()
+
+    parameters(project, lambda sections: None)
+    assert "Running stage" not in project.repro()
