@@ -1,5 +1,6 @@
 """What reruns when: DVC's own status of the real graph, after one edit each, on a small project."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -282,5 +283,7 @@ def test_a_study_makes_what_is_left_and_writes_it_down(project):
     assert page.count("| `gold` |") == 1
     assert (project.folder / "page" / "less.svg").exists()
 
+    for students in ("models/students", "data/evaluations/students"):
+        shutil.rmtree(project.folder / students / "gold" / "2")
     parameters(project, lambda sections: None)
     assert "Running stage" not in project.repro()
