@@ -17,12 +17,12 @@ from pipeline.running.progress import log
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 
-def found_device() -> torch.device:
-    """CUDA where there is one, else the CPU; says which."""
+def found_device(threads: int | None = None) -> torch.device:
+    """CUDA where there is one, else the CPU on so many threads (None: as found); says which."""
     if torch.cuda.is_available():
         log(f"computing on {torch.cuda.get_device_name()}")
         return torch.device("cuda")
-    threads = found_threads()
+    threads = threads or found_threads()
     torch.set_num_threads(threads)
     log(f"computing on the CPU, {threads} threads")
     return torch.device("cpu")

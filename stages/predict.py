@@ -125,11 +125,10 @@ def _in_torch(folder: Path, threads: int) -> Predictor:
     from pipeline.students import load_student
     from pipeline.teachers import load_teacher
 
-    torch.set_num_threads(threads)
     about = read_description(folder)
     # Of what is neither of these, teachers are made as students are.
     is_teacher = about.encoder.get("kind") in ("pretrained", "configured")
-    tagger = (load_teacher if is_teacher else load_student)(folder).to(found_device())
+    tagger = (load_teacher if is_teacher else load_student)(folder).to(found_device(threads))
 
     @torch.inference_mode()
     def emissions(arrays: Arrays) -> np.ndarray:

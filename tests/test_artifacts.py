@@ -185,6 +185,22 @@ def test_a_really_full_disk_too(tmp_path):
         subprocess.run(["umount", small], check=True)
 
 
+def test_a_pipe_is_no_place_for_what_appears_whole(tmp_path):
+    os.mkfifo(tmp_path / "out")
+    said = "out: expected the name of a file or folder, found a device or a pipe"
+    with pytest.raises(InputError, match=said), writing(tmp_path / "out"):
+        pytest.fail("nothing may be written")
+    assert (tmp_path / "out").is_fifo()
+    assert [*tmp_path.iterdir()] == [tmp_path / "out"]
+
+
+@pytest.mark.parametrize("name", ["null", "stdout", "new"])
+def test_nothing_is_put_among_devices(name):
+    said = f"/dev/{name}: expected the name of a file"
+    with pytest.raises(InputError, match=said), writing(Path("/dev") / name):
+        pytest.fail("nothing may be written")
+
+
 def test_other_failures_stay_what_they_are(tmp_path):
     with pytest.raises(PermissionError), writing(tmp_path / "out"):
         raise PermissionError(13, "Permission denied")

@@ -134,6 +134,7 @@ def test_records_have_words_or_text(file):
     ("line", "message"),
     [
         ("{", "2: expected one JSON object a line: "),
+        ("[" * 100_000, "2: expected one JSON object a line: nested too deep"),
         ("[]", r"2: expected one JSON object a line, found '\[\]'"),
         ("{}", "2: expected the key `words` or `text`, found none; name the key"),
         ('{"a": 1, "text": 2}', "2: expected the key `words` or `text`, found a, text"),
@@ -158,8 +159,33 @@ def test_columns_keep_their_comments(file):
     assert [each.comments for each in found] == [("# text = Ada's", "# id = 1"), ()]
     assert [each.line for each in found] == [3, 6]
     assert words(READERS["conll"](path, "1")) == [["X", "Y"], ["Z"]]
-    with pytest.raises(InputError, match="--word: expected the number of a column, found 'x'"):
+    with pytest.raises(
+        InputError, match="--word: expected the number of a column, from 0, found 'x'"
+    ):
         READERS["conll"](path, "x")
+
+
+@pytest.mark.parametrize("word", ["-1", "1.5"])
+def test_columns_are_counted_from_zero(file, word):
+    with pytest.raises(InputError, match=f"from 0, found '{word}'"):
+        READERS["conll"](file("a b\n"), word)
+
+
+@pytest.mark.parametrize("name", ["text", "wrapped", "spaced"])
+def test_running_text_has_no_columns_to_choose(file, name):
+    with pytest.raises(InputError, match="--word 1: expected columns, records or a table"):
+        next(READERS[name](file("Ada ran.\n"), "1"))
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\n\n \t\n"])
+def test_of_nothing_there_is_nothing(file, text):
+    assert [*guessed(file(text), "")] == []
+
+
+def test_a_table_is_read_by_what_its_words_are_called(tmp_path):
+    path = str(tmp_path / "t.parquet")
+    pq.write_table(pa.table({"tokens": [["Ada", "ran"]]}), path)
+    assert words(READERS["parquet"](path, "")) == [["Ada", "ran"]]
 
 
 def test_a_told_text_that_is_another_is_left(file):

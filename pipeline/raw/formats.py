@@ -4,7 +4,6 @@ To add a format, write its settings class, with `kind` and `read(path)`, beside 
 `columns.py`, `records.py`, `plain.py` or `hub.py`, and put its name in the union below.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from pipeline.raw.detection import detect
 from pipeline.raw.hub import Hub
 from pipeline.raw.plain import PlainText
 from pipeline.raw.records import JsonLines, ParquetTable
-from pipeline.raw.sentences import Sentence, numbered_lines
+from pipeline.raw.sentences import Sentence, json_object, numbered_lines
 from pipeline.raw.text import words_with_offsets
 
 __all__ = [
@@ -100,11 +99,10 @@ def _guess_parquet(path: str) -> Guess:
 
 def _guess_json(path: str, first: str) -> Guess:
     try:
-        record: dict[str, Any] = json.loads(first)
-    except ValueError as error:
+        record = json_object(first, f"{path}:1")
+    except InputError as error:
         raise InputError(
-            f"{path}:1: expected one JSON object a line: {error}; write it so, for instance with "
-            f"`jq -c .`, or say what the file is in `format`"
+            f"{error}; write it so, for instance with `jq -c .`, or say in `format` what it is"
         ) from None
     why = f"JSON objects with the keys {', '.join(record)}"
     words = _known(record, _WORDS)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config import settings
 from pipeline.errors import InputError
-from pipeline.raw.sentences import Sentence, numbered_lines
+from pipeline.raw.sentences import Sentence, json_object, numbered_lines
 from pipeline.raw.text import words_with_offsets
 from pipeline.tags import Span, tags_of
 
@@ -35,7 +35,7 @@ class JsonLines:
         """The sentences of a UTF-8 file; empty lines and sentences without words are left out."""
         for number, line in numbered_lines(path):
             if line.strip():
-                sentence = self._sentence(_object(path, number, line), path, number)
+                sentence = self._sentence(json_object(line, f"{path}:{number}"), path, number)
                 if sentence.words:
                     yield sentence
 
@@ -147,16 +147,6 @@ def named(tags: list[Any] | None, names: Sequence[str] | None) -> list[Any] | No
     if tags is None or names is None:
         return tags
     return [names[tag] if isinstance(tag, int) and 0 <= tag < len(names) else tag for tag in tags]
-
-
-def _object(path: str, number: int, line: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{path}:{number}: expected one JSON object a line: {error}") from None
-    if not isinstance(record, dict):
-        raise InputError(f"{path}:{number}: expected one JSON object a line, found {line[:80]!r}")
-    return record
 
 
 def _field(record: dict[str, Any], key: str, where: str) -> Any:

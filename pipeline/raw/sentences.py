@@ -1,10 +1,11 @@
 """A sentence as a raw file has it, and how text files are read: UTF-8, by numbered lines."""
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pipeline.errors import InputError
 
@@ -50,6 +51,20 @@ def whole_lines(path: str) -> Iterator[tuple[int, str]]:
     with _opened(path) as file:
         for number, raw in enumerate(file, start=1):
             yield number, _decoded(raw, path, number)
+
+
+def json_object(line: str, where: str) -> dict[str, Any]:
+    """The JSON object on a line. Raises InputError, which begins with `where`."""
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        found = f"{error.msg} at character {error.pos + 1}"
+        raise InputError(f"{where}: expected one JSON object a line: {found}") from None
+    except RecursionError:
+        raise InputError(f"{where}: expected one JSON object a line: nested too deep") from None
+    if not isinstance(record, dict):
+        raise InputError(f"{where}: expected one JSON object a line, found {line[:80]!r}")
+    return record
 
 
 def _opened(path: str) -> AbstractContextManager[BinaryIO]:

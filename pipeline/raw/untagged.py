@@ -9,7 +9,13 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.raw.segments import TextSentence, sentences_of, unwrapped
-from pipeline.raw.sentences import STANDARD_INPUT, Sentence, numbered_lines, whole_lines
+from pipeline.raw.sentences import (
+    STANDARD_INPUT,
+    Sentence,
+    json_object,
+    numbered_lines,
+    whole_lines,
+)
 
 LONGEST = 1 << 16
 """Characters of a wrapped paragraph that are held; a longer one is given out as it goes."""
@@ -32,6 +38,7 @@ class Untagged:
 
 def read_text(path: str, word: str = "") -> Iterator[Untagged]:
     """Running text, a paragraph a line."""
+    _no_columns(word)
     offset = 0
     for number, line in whole_lines(path):
         for found in sentences_of(line):
@@ -41,6 +48,7 @@ def read_text(path: str, word: str = "") -> Iterator[Untagged]:
 
 def read_wrapped(path: str, word: str = "") -> Iterator[Untagged]:
     """Running text whose lines are wrapped: empty lines part paragraphs."""
+    _no_columns(word)
     offset, first, held = 0, 1, ""
     for number, line in whole_lines(path):
         if line.strip() and len(held) < LONGEST:
@@ -59,6 +67,14 @@ def read_wrapped(path: str, word: str = "") -> Iterator[Untagged]:
         yield _placed(found, held, offset, path, first)
 
 
+def _no_columns(word: str) -> None:
+    if word:
+        raise InputError(
+            f"--word {word}: expected columns, records or a table, found running text; leave it "
+            "out, or say with --from what the input is"
+        )
+
+
 def _placed(found: TextSentence, held: str, offset: int, path: str, first: int) -> Untagged:
     line = first + held.count("\n", 0, found.start)
     return Untagged(found._replace(start=offset + found.start), path, line, of_text=True)
@@ -66,6 +82,7 @@ def _placed(found: TextSentence, held: str, offset: int, path: str, first: int) 
 
 def read_spaced(path: str, word: str = "") -> Iterator[Untagged]:
     """Text that was cut into words before: a sentence a line, words apart by white space."""
+    _no_columns(word)
     offset = 0
     for number, line in whole_lines(path):
         borders = [match.span() for match in re.finditer(r"\S+", line)]
@@ -120,9 +137,11 @@ def read_parquet(path: str, word: str = "") -> Iterator[Untagged]:
     if path == STANDARD_INPUT:
         raise InputError("standard input: expected text, columns or JSON Lines, found --from "
                          "parquet, which is read from its end; name the file")  # fmt: skip
+    from pipeline.raw.formats import guess
     from pipeline.raw.records import ParquetTable
 
-    return _of_words(ParquetTable(words=word or "words", tags=None).read(path))
+    word = word or getattr(guess(path).format, "words", "words")
+    return _of_words(ParquetTable(words=word, tags=None).read(path))
 
 
 READERS: Mapping[str, Callable[[str, str], Iterator[Untagged]]] = {
@@ -141,8 +160,8 @@ def guessed(path: str, word: str) -> Iterator[Untagged]:
     """The sentences of a file in the format that it seems to have; a pipe holds text."""
     place = Path(path)
     if path == STANDARD_INPUT or (place.exists() and not place.is_file()):
-        return read_text(path)
-    if place.is_file() and place.stat().st_size == 0:
+        return read_text(path, word)
+    if place.is_file() and _is_blank(place):
         return iter(())
     # Imported here: running text is read without the libraries that tables and settings need.
     from pipeline.raw.formats import guess
@@ -154,11 +173,16 @@ def guessed(path: str, word: str) -> Iterator[Untagged]:
             columns = type(found)(word=column, tag=None, separator=found.separator)
             return _of_words(columns.read(path))
         case "parquet":
-            return read_parquet(path, word or found.words)
+            return read_parquet(path, word)
         case "text":
-            return read_text(path) if found.words == "rule" else read_spaced(path)
+            return (read_text if found.words == "rule" else read_spaced)(path, word)
         case kind:
             return READERS[kind](path, word)
+
+
+def _is_blank(path: Path) -> bool:
+    with path.open("rb") as file:
+        return not any(line.strip() for line in file)
 
 
 def _of_words(sentences: Iterable[Sentence]) -> Iterator[Untagged]:
@@ -201,12 +225,7 @@ def _cut(line: str, borders: list[tuple[int, int]]) -> TextSentence:
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{where}: expected one JSON object a line: {error}") from None
-    if not isinstance(record, dict):
-        raise InputError(f"{where}: expected one JSON object a line, found {line[:80]!r}")
+    record = json_object(line, where)
     if _SURROGATE.search(line) and not _encodes(record):
         raise InputError(f"{where}: expected Unicode, found half of a surrogate pair (`\\ud…`)")
     return record
@@ -229,7 +248,6 @@ def _strings(words: Any, where: str) -> list[str]:
 
 
 def _column(word: str) -> int:
-    try:
-        return int(word or 0)
-    except ValueError:
-        raise InputError(f"--word: expected the number of a column, found {word!r}") from None
+    if word and not word.isdecimal():
+        raise InputError(f"--word: expected the number of a column, from 0, found {word!r}")
+    return int(word or 0)

@@ -23,8 +23,15 @@ def writing(out: Path) -> Iterator[Path]:
     """Yields a path to write a file or folder to, which then replaces `out` in one step.
 
     A reader sees the former `out` or the new one, whole; after a failure still the former. Raises
-    InputError where the disk is full. Give `torch.save` an open file: from a path it hides errno.
+    InputError where the disk is full, and where `out` is a device or a pipe. Give `torch.save` an
+    open file: from a path it hides errno.
     """
+    unusual = out.exists() and not (out.is_file() or out.is_dir())
+    if unusual or out.absolute().parent == Path("/dev"):  # where even links are not for us
+        raise InputError(
+            f"{out}: expected the name of a file or folder, found a device or a pipe, which cannot "
+            "appear whole; write to standard output and let the shell redirect it"
+        )
     with space_for(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with _nook_beside(out) as nook:

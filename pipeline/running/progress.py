@@ -68,7 +68,9 @@ class _Speed(bars.ProgressColumn):
         self.unit = unit
 
     def render(self, task: bars.Task) -> Text:
-        return Text(f"{self.unit}, {_rate(task.finished_speed or task.speed or 0.0)}")
+        # Of what has no known end nothing is ever finished, and little of it gives no speed.
+        mean = task.completed / task.elapsed if task.elapsed else 0.0
+        return Text(f"{self.unit}, {_rate(task.finished_speed or task.speed or mean)}")
 
 
 class _Counter:
@@ -91,4 +93,4 @@ class _Counter:
 
 def _rate(speed: float) -> str:
     """A number a second; what takes longer than a second, by the minute."""
-    return f"{speed:,.0f}/s" if speed >= 1 else f"{60 * speed:.1f} a minute"
+    return f"{speed:,.0f}/s" if speed >= 1 or speed == 0 else f"{60 * speed:.1f} a minute"
