@@ -141,10 +141,16 @@ def sweep(
     across = Ranks(0, 1, LEFT, right, numbers)
     up = around([*ends, *marks.values()], HEIGHT - BOTTOM, TOP)
     parts = [x_axis(across, TOP, HEIGHT - BOTTOM, x), y_axis(up, right, y)]
-    for name, value in marks.items():
+    named = {name: up(line[-1].value) for name, line in series.items()}
+    named |= {name: up(value) for name, value in marks.items()}
+    for name, place in _apart(named).items():
+        parts.append(lettering(right + 24, place + 4, name, "start", "title"))
+        if name in series:
+            colour = series[name][-1].colour
+            parts.append(coloured(colour, marker(colour, right + 14, place, name, 1.0)))
+    for value in marks.values():
         ends_of_line = f'x1="{LEFT}" x2="{right}" y1="{up(value)}" y2="{up(value)}"'
         parts.append(f'<line class="mark" {ends_of_line}/>')
-        parts.append(lettering(right + 6, up(value) + 4, name, "start", "title"))
     for name, line in series.items():
         path = " ".join(f"{across(each.at)},{up(each.value)}" for each in line)
         pieces = [f'<polyline points="{path}" fill="none" stroke="currentColor"/>']
@@ -153,9 +159,7 @@ def sweep(
             pieces.append(f'<line class="mean" {place} y1="{up(each.low)}" y2="{up(each.high)}"/>')
             what = f"{name}, {each.at:g}: {each.value:.2f}"
             pieces.append(marker(each.colour, across(each.at), up(each.value), what, 1.0))
-        last = line[-1]
-        parts.append(coloured(last.colour, "".join(pieces)))
-        parts.append(lettering(across(last.at) + 10, up(last.value) + 4, name, "start", "title"))
+        parts.append(coloured(line[-1].colour, "".join(pieces)))
     return drawing(HEIGHT, parts, f"{y} by {x}")
 
 
@@ -169,6 +173,18 @@ def legend(names: Mapping[str, int]) -> str:
     """Names beside their colours and markers, as HTML."""
     items = "".join(f"<li>{_swatch(colour)}{escape(name)}</li>" for name, colour in names.items())
     return f'<ul class="legend">{items}</ul>'
+
+
+def _apart(wanted: Mapping[str, Number], gap: Number = 14) -> dict[str, Number]:
+    """Heights as near as can be to those wanted, but one line of letters apart, in their order."""
+    placed: dict[str, Number] = {}
+    above, below = -gap, HEIGHT - BOTTOM
+    for name in sorted(wanted, key=lambda name: wanted[name]):
+        above = placed[name] = max(wanted[name], above + gap)
+    for name in reversed(placed):
+        placed[name] = min(placed[name], below)
+        below = placed[name] - gap
+    return placed
 
 
 def _room(names: Iterable[str]) -> Number:
