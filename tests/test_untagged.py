@@ -1,7 +1,10 @@
 """What is to be tagged: every format, with the text of each sentence and where it stands."""
 
+import io
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InputError
 from pipeline.raw import untagged
+from pipeline.raw.sentences import STANDARD_INPUT
 from pipeline.raw.untagged import READERS, Untagged, guessed
 
 TEXT = "\ufeffDr. Ada lives. She works\r\nin New\r\nYork.\n\n  \nOne\u2028more. Last"
@@ -207,8 +211,18 @@ def test_tables_are_read(tmp_path):
     assert words(READERS["parquet"](path, "")) == [["Ada", "ran"], ["x"]]
     assert words(READERS["parquet"](path, "tokens")) == [["y"], ["z"]]
     assert words(guessed(path, "")) == [["Ada", "ran"], ["x"]]
-    with pytest.raises(InputError, match="--from parquet, which is read from its end"):
-        READERS["parquet"]("standard input", "")
+
+
+def test_a_table_may_come_through_a_pipe(tmp_path, monkeypatch):
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"words": [["Ada", "ran"], ["x"]]}), path)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(path.read_bytes())))
+    found = [*READERS["parquet"](STANDARD_INPUT, "")]
+    assert words(found) == [["Ada", "ran"], ["x"]]
+    assert {each.source for each in found} == {STANDARD_INPUT}
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"PAR1 and no more")))
+    with pytest.raises(InputError, match=r"^standard input: "):
+        [*READERS["parquet"](STANDARD_INPUT, "")]
 
 
 @pytest.mark.parametrize(

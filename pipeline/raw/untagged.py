@@ -2,9 +2,12 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from pipeline.errors import InputError
@@ -135,13 +138,24 @@ def read_conllu(path: str, word: str = "") -> Iterator[Untagged]:
 def read_parquet(path: str, word: str = "") -> Iterator[Untagged]:
     """A table with a list of words a row; `word` names the column, `words` without."""
     if path == STANDARD_INPUT:
-        raise InputError("standard input: expected text, columns or JSON Lines, found --from "
-                         "parquet, which is read from its end; name the file")  # fmt: skip
+        return _spooled(word)
     from pipeline.raw.formats import guess
     from pipeline.raw.records import ParquetTable
 
     word = word or getattr(guess(path).format, "words", "words")
     return _of_words(ParquetTable(words=word, tags=None).read(path))
+
+
+def _spooled(word: str) -> Iterator[Untagged]:
+    """A table from standard input. It is read from its end, so it waits in a file until then."""
+    with NamedTemporaryFile(suffix=".parquet") as file:
+        copyfileobj(sys.stdin.buffer, file)
+        file.flush()
+        try:
+            for each in read_parquet(file.name, word):
+                yield replace(each, source=STANDARD_INPUT)
+        except InputError as error:
+            raise InputError(str(error).replace(file.name, STANDARD_INPUT)) from None
 
 
 READERS: Mapping[str, Callable[[str, str], Iterator[Untagged]]] = {
