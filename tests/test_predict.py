@@ -222,7 +222,7 @@ def test_memory_does_not_grow_with_the_input(model):
         (["--out", "."], "--out: expected the name of a file, found the folder ."),
         (["none.txt"], "none.txt: expected a file to tag, found none"),
         (["."], ".: expected a file to tag, found a folder; name its files"),
-        (["--from", "parquet"], "standard input: expected text, columns or JSON Lines"),
+        (["--from", "parquet"], "standard input: expected a whole Parquet file"),
     ],
 )
 def test_what_the_user_can_mend_is_one_message(model, tmp_path, options, message):
@@ -241,9 +241,10 @@ def test_what_cannot_be_written_is_told(model, tmp_path):
 
 
 def test_input_that_is_closed_is_told(model):
-    command = f"{sys.executable} -m stages.cli predict {model} <&-"
-    ran = subprocess.run(command, shell=True, capture_output=True, env=environment(), cwd=ROOT)
-    refused(ran, "standard input: expected something to read, found it closed")
+    for more in ("", "--from parquet"):
+        command = f"{sys.executable} -m stages.cli predict {model} {more} <&-"
+        ran = subprocess.run(command, shell=True, capture_output=True, env=environment(), cwd=ROOT)
+        refused(ran, "standard input: expected something to read, found it closed")
 
 
 def test_a_model_that_is_none_is_named(tmp_path):

@@ -63,7 +63,7 @@ def guess(path: str, sample: int = 4000) -> Guess:
     not read, such as one JSON array.
     """
     if _starts_as_parquet(path):
-        return _guess_parquet(path)
+        return guess_parquet(path)
     lines = list(islice(numbered_lines(path), sample))
     first = next((line.strip() for _, line in lines if line.strip()), None)
     if first is None:
@@ -87,7 +87,8 @@ def _starts_as_parquet(path: str) -> bool:
         raise InputError(f"{path}: expected a file that can be read: {error.strerror}") from None
 
 
-def _guess_parquet(path: str) -> Guess:
+def guess_parquet(path: str) -> Guess:
+    """What the columns of a table are called; the usual names where it is none."""
     try:
         names = pq.read_schema(path).names
     except (OSError, pa.ArrowException):

@@ -48,7 +48,7 @@ def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
 
 def whole_lines(path: str) -> Iterator[tuple[int, str]]:
     """The same with their ends: together, every character of the file but a first U+FEFF."""
-    with _opened(path) as file:
+    with opened(path) as file:
         for number, raw in enumerate(file, start=1):
             yield number, _decoded(raw, path, number)
 
@@ -67,7 +67,8 @@ def json_object(line: str, where: str) -> dict[str, Any]:
     return record
 
 
-def _opened(path: str) -> AbstractContextManager[BinaryIO]:
+def opened(path: str) -> AbstractContextManager[BinaryIO]:
+    """The bytes of a file or of standard input; InputError where there is nothing to read."""
     if path == STANDARD_INPUT:
         if sys.stdin is None:
             raise InputError(f"{path}: expected something to read, found it closed; name a file")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipeline.raw.sentences import (
     Sentence,
     json_object,
     numbered_lines,
+    opened,
     whole_lines,
 )
 
@@ -139,17 +139,19 @@ def read_parquet(path: str, word: str = "") -> Iterator[Untagged]:
     """A table with a list of words a row; `word` names the column, `words` without."""
     if path == STANDARD_INPUT:
         return _spooled(word)
-    from pipeline.raw.formats import guess
+    from pipeline.raw.formats import guess_parquet
     from pipeline.raw.records import ParquetTable
 
-    word = word or getattr(guess(path).format, "words", "words")
+    found: Any = guess_parquet(path).format
+    word = word or found.words
     return _of_words(ParquetTable(words=word, tags=None).read(path))
 
 
 def _spooled(word: str) -> Iterator[Untagged]:
     """A table from standard input. It is read from its end, so it waits in a file until then."""
     with NamedTemporaryFile(suffix=".parquet") as file:
-        copyfileobj(sys.stdin.buffer, file)
+        with opened(STANDARD_INPUT) as given:
+            copyfileobj(given, file)
         file.flush()
         try:
             for each in read_parquet(file.name, word):
