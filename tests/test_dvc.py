@@ -39,8 +39,11 @@ class Project:
     environment: Mapping[str, str]
 
     def dvc(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return self.run(*DVC, *command)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*DVC, *command],
+            command,
             cwd=self.folder,
             env=dict(self.environment),
             stdout=subprocess.PIPE,
@@ -266,14 +269,7 @@ def test_a_study_makes_what_is_left_and_writes_it_down(project):
         YAML().dump(experiment, file)
     study = [sys.executable, "-m", "stages.cli", "study", "less.yaml", "--out", "page.md"]
     for times in (1, 2):
-        run = subprocess.run(
-            study,
-            cwd=project.folder,
-            env=dict(project.environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        run = project.run(*study)
         assert run.returncode == 0, run.stdout
         ahead = {path.stem for path in (project.folder / ".work/studies/less").glob("distill@*")}
         assert ahead == {"distill@gold-1", "distill@gold-2"}

@@ -37,12 +37,12 @@ for student in (BiLSTM(), CNN(), Window()):
 """
 
 
-def weighed(**environment: str) -> str:
+def weighed() -> str:
     """What a fresh process prints: PyTorch multiplies nothing there before us."""
     clean = {name: value for name, value in os.environ.items() if name != "MKL_CBWR"}
     run = subprocess.run(
         [sys.executable, "-c", WEIGH],
-        env=clean | environment,
+        env=clean,
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,

@@ -142,8 +142,9 @@ def read_parquet(path: str, word: str = "") -> Iterator[Untagged]:
     from pipeline.raw.formats import guess_parquet
     from pipeline.raw.records import ParquetTable
 
-    found: Any = guess_parquet(path).format
-    word = word or found.words
+    if not word:
+        found: Any = guess_parquet(path).format
+        word = found.words
     return _of_words(ParquetTable(words=word, tags=None).read(path))
 
 
@@ -189,7 +190,7 @@ def guessed(path: str, word: str) -> Iterator[Untagged]:
             columns = type(found)(word=column, tag=None, separator=found.separator)
             return _of_words(columns.read(path))
         case "parquet":
-            return read_parquet(path, word)
+            return read_parquet(path, word or found.words)
         case "text":
             return (read_text if found.words == "rule" else read_spaced)(path, word)
         case kind:
