@@ -51,9 +51,13 @@ def score(folder: str, parts: int, sentences: int, *, words: int = 9, seed: int 
         write_emissions(path, Emissions(ids, offsets, scores), TAGS)
 
 
+def extract(out: str, **options) -> None:
+    stage.run(lambda: Extract(**options), Path("teacher"), Path("emissions"), Path(out))
+
+
 def run(out: str = "targets", **options) -> dict[str, bytes]:
     """What the stage publishes, by path."""
-    stage.run(lambda: Extract(**options), Path("teacher"), Path("emissions"), Path(out))
+    extract(out, **options)
     files = (path for path in Path(out).rglob("*") if path.is_file())
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
@@ -137,8 +141,11 @@ def test_many_paths_make_small_row_groups(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_memory_does_not_grow_with_the_corpus(monkeypatch: pytest.MonkeyPatch):
-    """What Python, numpy and Arrow hold at most: five times the text, no more memory."""
-    monkeypatch.setattr(stage, "found_threads", lambda: 2)
+    """What Python, numpy and Arrow hold at most: five times the text, no more memory.
+
+    One thread, since how many parts of two threads meet at their largest is a matter of luck.
+    """
+    monkeypatch.setattr(stage, "found_threads", lambda: 1)
     score("en/train", 4, 300, words=40)
     run("once")  # to load the compiled kernels
     few = most_held("few")
@@ -148,7 +155,7 @@ def test_memory_does_not_grow_with_the_corpus(monkeypatch: pytest.MonkeyPatch):
         rows.log_marginals.nbytes + rows.paths.nbytes
         for rows in read_targets(Path("many/en/train"))
     )
-    assert many < 1.3 * few
+    assert many < 1.1 * few
     assert few + whole > 1.5 * few, "the test is too small to tell"
 
 
@@ -158,7 +165,7 @@ def most_held(out: str) -> int:
     pa.set_memory_pool(counting)
     tracemalloc.start()
     try:
-        run(out, k=20)
+        extract(out, k=20)
         return tracemalloc.get_traced_memory()[1] + (counting.max_memory() or 0)
     finally:
         tracemalloc.stop()
