@@ -29,6 +29,9 @@ Emissions: TypeAlias = Callable[[Arrays], np.ndarray]
 """From what a reader gives to emissions [batch, words, tags]; any value at padding."""
 
 _AGAIN = "export the student again"
+_READ = ("model.json", "reader.json", "vocabulary.json", "tokenizer.json")
+"""Beside the network and its transitions; not all students have the last two."""
+
 _NOT_READ = {"README.md", "scores.json"}
 
 
@@ -213,7 +216,8 @@ def _require_whole(folder: Path) -> None:
         wanted = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
     except (OSError, ValueError) as error:
         raise InputError(f"{sums}: expected checksums, found {error}; {_AGAIN}") from None
-    needed = [name for name in wanted if "/" not in name and name not in _NOT_READ]
+    needed = {name for name in wanted if "/" not in name and name not in _NOT_READ}
+    needed |= {name for name in _READ if (folder / name).exists()}
     for name in sorted({"emissions.onnx", "transitions.npy", *needed}):
         path = folder / name
         if not path.is_file():

@@ -142,6 +142,7 @@ def test_conll_missing_tag_is_marked_or_refused(file):
         (JsonLines(), '{"text": "ab", "spans": [[0, 2]]}', ":1: expected spans as"),
         (JsonLines(), '{"text": "a", "spans": [[0,1,"X"],[0,1,"Y"]]}', ":1: .*without overlap"),
         (JsonLines(), '{"text": 3, "spans": []}', ":1: expected text"),
+        (JsonLines(), '{"words": null, "tags": null}', ":1: expected words as a list"),
         (ParquetTable(), "PAR1 but not for long", "expected a whole Parquet file"),
     ],
 )
@@ -195,6 +196,8 @@ def test_json_lines_with_spans_of_characters(file):
     assert read(JsonLines(), path) == [(["Ada", "Lovelace", "—", "Paris", "!"], tags)]
     cut = file(json.dumps({"text": "unParisian", "spans": [[2, 7, "LOC"]]}))
     assert read(JsonLines(cut="widen"), cut) == [(["unParisian"], ["B-LOC"])]
+    both = file('{"words": null, "tags": null, "text": "a b", "spans": []}')
+    assert read(JsonLines(), both) == [(["a", "b"], ["O", "O"])]
 
 
 def test_parquet_reads_strings_and_named_integers(tmp_path):

@@ -202,6 +202,16 @@ def test_a_damaged_file_is_named(tmp_path, name):
         Predictor.load(folder)
 
 
+@pytest.mark.parametrize("name", ["emissions.onnx", "model.json", "vocabulary.json"])
+def test_a_file_without_a_checksum_is_named(tmp_path, name):
+    folder = exported(tmp_path / "toy")
+    sums = folder / "SHA256SUMS"
+    kept = [line for line in sums.read_text().splitlines() if not line.endswith(name)]
+    sums.write_text("".join(f"{line}\n" for line in kept))
+    with pytest.raises(InputError, match=rf"{name}: expected SHA-256 in SHA256SUMS, found"):
+        Predictor.load(folder)
+
+
 @pytest.mark.parametrize("name", ["emissions.onnx", "transitions.npy"])
 @pytest.mark.parametrize("content", [b"", b"nonsense"])
 def test_nonsense_with_the_right_checksum_is_named_too(tmp_path, name, content):

@@ -41,9 +41,11 @@ class JsonLines:
 
     def _sentence(self, record: dict[str, Any], path: str, number: int) -> Sentence:
         where = f"{path}:{number}"
-        if self.words in record:
+        # Tables that hold both kinds write null for what a row has not.
+        if record.get(self.words) is not None or self.text not in record:
+            words = _field(record, self.words, where)
             tags = _field(record, self.tags, where) if self.tags else None
-            return sentence_of(record[self.words], tags, path, number)
+            return sentence_of(words, tags, path, number)
         text = _field(record, self.text, where)
         if not isinstance(text, str):
             raise InputError(f"{where}: expected text in `{self.text}`, found {text!r:.80}")
