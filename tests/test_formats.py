@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import parse, plain
 from pipeline.errors import InputError
+from pipeline.raw.detection import detect
 from pipeline.raw.formats import (
     Conll,
     ConllU,
@@ -369,18 +370,19 @@ def counted(path, word, tag, comments):
 
 @pytest.mark.skipif(not CORPORA.exists(), reason="the development corpora are not beside this tree")
 @pytest.mark.parametrize(
-    ("pattern", "word", "tag", "labels"),
+    ("pattern", "word", "tag", "labels", "scheme", "outside"),
     [
-        ("ner_en_wnut17/*.conll", 0, 1, 6),
-        ("ner_en_ncbi_disease_iob*/*.tsv", 0, 1, 1),
-        ("ner_sv_swedish_ner_corpus/*_corpus.txt", 0, 1, 4),
-        ("ner_multi_uner/*/*.iob2", 1, 2, (3, 4)),
-        ("ner_multi_wikiann/*/*.conllu", 1, 2, 3),
-        ("pos_multi_ud/*/*.conl*", 1, 3, None),
-        ("pos_multi_ud/*/*.tsv", 0, 1, None),
+        ("ner_en_wnut17/*.conll", 0, 1, 6, "iob2", "O"),
+        ("ner_en_ncbi_disease_iob/*.tsv", 0, 1, 1, "iob2", "O"),
+        ("ner_en_ncbi_disease_iobes/*.tsv", 0, 1, 1, "bioes", "O"),
+        ("ner_sv_swedish_ner_corpus/*_corpus.txt", 0, 1, 4, "raw", "0"),
+        ("ner_multi_uner/*/*.iob2", 1, 2, (3, 4), "iob2", "O"),
+        ("ner_multi_wikiann/*/*.conllu", 1, 2, 3, "iob2", "O"),
+        ("pos_multi_ud/*/*.conl*", 1, 3, None, "flat", "O"),
+        ("pos_multi_ud/*/*.tsv", 0, 1, None, "flat", "O"),
     ],
 )
-def test_real_corpora_are_read_whole(pattern, word, tag, labels):
+def test_real_corpora_are_read_whole(pattern, word, tag, labels, scheme, outside):
     paths = sorted(CORPORA.glob(pattern))
     assert paths
     for path in paths:
@@ -395,6 +397,7 @@ def test_real_corpora_are_read_whole(pattern, word, tag, labels):
         lines = path.read_text(encoding="utf-8").split("\n")
         at = [(w, lines[n - 1]) for s in sentences for w, n in zip(s.words, s.lines, strict=True)]
         assert all(word in line for word, line in at)
+        assert detect([sentence.tags for sentence in sentences])[:2] == (scheme, outside), path
 
 
 @pytest.mark.skipif(not CORPORA.exists(), reason="the development corpora are not beside this tree")

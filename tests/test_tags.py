@@ -12,7 +12,6 @@ from seqeval.scheme import BILOU, IOB2, IOBES, Tokens
 
 from pipeline import tags as module
 from pipeline.raw.detection import detect
-from pipeline.raw.formats import guess
 from pipeline.raw.sources import NamedScheme
 from pipeline.tags import (
     Span,
@@ -26,7 +25,6 @@ from pipeline.tags import (
     violations,
 )
 
-CORPORA = Path(__file__).parents[1].parent / "shared" / "corpora"
 SCHEMES = ("iob1", "iob2", "bioes", "bilou", "bmes", "raw", "flat")
 BORDERED = ("iob1", "iob2", "bioes", "bilou", "bmes")
 LABELS = ("A", "O", "geo-loc")
@@ -237,27 +235,6 @@ def test_schemes_go_by_other_names():
     assert spans_of(["S-A"], canonical("iobes")) == [Span(0, 1, "A")]
     with pytest.raises(ValidationError, match="one of iob1, iob2"):
         adapter.validate_python("BIOX")
-
-
-@pytest.mark.skipif(not CORPORA.exists(), reason="the development corpora are not beside this tree")
-@pytest.mark.parametrize(
-    ("pattern", "scheme", "outside"),
-    [
-        ("ner_en_wnut17/*.conll", "iob2", "O"),
-        ("ner_en_ncbi_disease_iob/*.tsv", "iob2", "O"),
-        ("ner_en_ncbi_disease_iobes/*.tsv", "bioes", "O"),
-        ("ner_sv_swedish_ner_corpus/*_corpus.txt", "raw", "0"),
-        ("ner_multi_uner/*/*.iob2", "iob2", "O"),
-        ("ner_multi_wikiann/*/*.conllu", "iob2", "O"),
-        ("pos_multi_ud/*/[dt][er][vsa]*", "flat", "O"),
-    ],
-)
-def test_detection_on_real_corpora(pattern, scheme, outside):
-    paths = sorted(CORPORA.glob(pattern))
-    assert paths
-    for path in paths:
-        tags = [sentence.tags for sentence in guess(str(path)).format.read(str(path))]
-        assert detect(tags)[:2] == (scheme, outside), path
 
 
 def test_the_module_needs_no_torch():
