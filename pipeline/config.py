@@ -5,6 +5,7 @@ code lives and put its name in the union there; nothing here changes.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast, dataclass_transform
 
@@ -18,7 +19,9 @@ from pipeline.errors import InputError
 
 Kind = TypeVar("Kind")
 
-_STRICT = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=False)
+_STRICT = ConfigDict(
+    strict=True, extra="forbid", arbitrary_types_allowed=False, allow_inf_nan=False
+)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -39,8 +42,7 @@ def parse(kind: Any, data: Any, where: str) -> Any:
         # What YAML 1.1 called a date is a word in 1.2, though the reader makes one of it.
         return adapter.validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
-        lines = [_describe(where, item, data, adapter) for item in error.errors()]
-        raise InputError("\n".join(lines)) from None
+        raise InputError("\n".join(_lines(where, error.errors(), data, adapter))) from None
 
 
 def plain(value: Any) -> Any:
@@ -67,28 +69,58 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def _describe(where: str, error: ErrorDetails, data: Any, adapter: TypeAdapter) -> str:
-    """One line of one mistake: `params.yaml: recipes.gold.student.width: expected …, found …`."""
-    keys = _keys(error["loc"], data, lacking=error["type"] == "missing")
-    place = f"{where}.{keys}".replace(": .", ": ") if keys else where
+def _lines(
+    where: str, errors: list[ErrorDetails], data: Any, adapter: TypeAdapter
+) -> Iterator[str]:
+    """One line of each mistake: `params.yaml: recipes.gold.student.width: expected …, found …`.
+
+    What fits none of several types is one mistake, and a list that lacks a wrong part no other.
+    """
+    inner = [error["loc"] for error in errors]
+    found: dict[tuple[str, str], list[str]] = {}
+    for error in errors:
+        place, depth = error["loc"], len(error["loc"])
+        if error["type"] == "too_short" and any(
+            len(other) > depth and other[:depth] == place for other in inner
+        ):
+            continue
+        keys = _keys(place, data, lacking=error["type"] == "missing")
+        at = f"{where}.{keys}".replace(": .", ": ") if keys else where
+        at += ".kind" if error["type"].startswith("union_tag") else ""
+        expected, seen = _described(error, adapter)
+        found.setdefault((at, seen), []).append(expected)
+    for (at, seen), expected in found.items():
+        others = [text.removeprefix("expected ") for text in expected[1:]]
+        yield f"{at}: {' or '.join([expected[0], *others])}{seen}"
+
+
+def _described(error: ErrorDetails, adapter: TypeAdapter) -> tuple[str, str]:
+    """What is expected, and what was found."""
+    context, found = error.get("ctx", {}), f", found {error['input']!r}"
     match error["type"]:
         case "unexpected_keyword_argument":
-            allowed = ", ".join(_allowed(adapter.json_schema(), error["loc"][:-1]))
-            return f"{place}: unknown key, found {error['input']!r}; expected one of: {allowed}"
+            here = _schema_at(adapter.json_schema(), error["loc"][:-1])
+            allowed = ", ".join(sorted(here.get("properties", {})))
+            return f"unknown key{found}; expected one of: {allowed}", ""
         case "missing":
-            return f"{place}: expected a value, found none"
+            return "expected a value", ", found none"
         case "union_tag_invalid":
-            context = error.get("ctx", {})
-            return (
-                f"{place}.kind: expected one of {context['expected_tags']}, "
-                f"found '{context['tag']}'"
-            )
+            return f"expected one of {context['expected_tags']}", f", found '{context['tag']}'"
         case "union_tag_not_found":
-            return f"{place}.kind: expected a value that says which kind, found none"
-        case _:
+            return "expected a value that says which kind", ", found none"
+        case "dict_type" | "dataclass_type":
+            kinds = _schema_at(adapter.json_schema(), error["loc"]).get("discriminator", {})
+            some = ", ".join(kinds.get("mapping", {}))
+            return "expected a mapping" + (f" with `kind`, one of {some}" if some else ""), found
+        case "tuple_type" | "list_type":
+            return "expected a list", found
+        case "too_short":
+            return f"expected {context['min_length']} or more", found
+        case "value_error":
             message = error["msg"].removeprefix("Value error, ")
-            message = message.replace("Input should be", "expected", 1)
-            return f"{place}: {message}, found {error['input']!r}"
+            return message, "" if ", found " in message else found
+        case _:
+            return error["msg"].replace("Input should be", "expected", 1), found
 
 
 def _keys(location: tuple[int | str, ...], data: Any, *, lacking: bool) -> str:
@@ -107,8 +139,8 @@ def _keys(location: tuple[int | str, ...], data: Any, *, lacking: bool) -> str:
     return ".".join(keys)
 
 
-def _allowed(schema: dict[str, Any], location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the JSON schema allows at a location."""
+def _schema_at(schema: dict[str, Any], location: tuple[int | str, ...]) -> dict[str, Any]:
+    """The part of a JSON schema that describes a location."""
     definitions, here = schema.get("$defs", {}), schema
     for part in (None, *location):
         if part is not None:
@@ -124,4 +156,4 @@ def _allowed(schema: dict[str, Any], location: tuple[int | str, ...]) -> list[st
             )
         while "$ref" in here:
             here = definitions[here["$ref"].rsplit("/", 1)[1]]
-    return sorted(here.get("properties", {}))
+    return here

@@ -42,7 +42,7 @@ def _of_ensembles(where: str, recipe: Recipe, ensembles: Collection[str]) -> Ite
 
 
 def _useless(where: str, recipe: Recipe) -> Iterator[str]:
-    """Weights and fusion where nothing would see them."""
+    """Whatever is said of a teacher where nothing would see it, in any generation."""
     taught = [(key, each) for key, each in recipe.placed() if each.reads]
     if recipe.saliency is not None:
         blind = [f"{each.kind} ({key})" for key, each in taught if not isinstance(each, BY_WORDS)]
@@ -51,7 +51,13 @@ def _useless(where: str, recipe: Recipe) -> Iterator[str]:
                 f"{where}.saliency: expected null, or teachers read by objectives that add up words"
                 f" alone, found {', '.join(blind) or 'gold alone'}"
             )
-    if recipe.fusion is not None and "marginals" not in recipe.reads:
+    read = recipe.reads | recipe.reborn.reads
+    for key, given in (("confidence", recipe.confidence), ("teachers", recipe.teachers)):
+        if given and not read:
+            yield (
+                f"{where}.{key}: expected none, for no objective reads a teacher, found {given!r}"
+            )
+    if recipe.fusion is not None and "marginals" not in read:
         kinds = ", ".join(each.kind for _, each in recipe.placed())
         yield (
             f"{where}.fusion: expected null, or an objective that reads marginals, such as "

@@ -17,7 +17,7 @@ from pipeline.losses.pathwise import FuzzyPaths, FuzzyTags, TopK, TopWK
 from pipeline.losses.schedules import Constant, Weight
 from pipeline.losses.structural import LocalStructural, PotentialMSE, Structural
 from pipeline.losses.supervision import Gold, Loss, Reading, Targets, Trust
-from pipeline.losses.wordwise import EmissionKD, EmissionMSE, Posterior, TokenKD
+from pipeline.losses.wordwise import EmissionKD, EmissionMSE, Logits, Posterior, TokenKD
 
 
 @settings
@@ -44,6 +44,7 @@ Objective: TypeAlias = Annotated[
     | Posterior
     | Structural
     | LocalStructural
+    | Logits
     | EmissionMSE
     | PotentialMSE
     | Decoupled
@@ -55,7 +56,7 @@ Objective: TypeAlias = Annotated[
 ]
 
 BY_WORDS = (
-    *(TokenKD, EmissionKD, Posterior, EmissionMSE, PotentialMSE),
+    *(TokenKD, EmissionKD, Posterior, Logits, EmissionMSE, PotentialMSE),
     *(Decoupled, Correlation, Standardised, Hidden, HiddenMSE),
 )
 """Those that add up words, so that words may weigh differently. The others see paths: a path has no

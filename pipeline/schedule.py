@@ -71,7 +71,9 @@ def learn(
 def _stretches(student: Tagger, phases: Sequence[Phase], training: Training) -> Iterator[_Stretch]:
     for number, phase in enumerate(phases):
         whole, begun = phase.training(training, number), 0
-        for step, (thawed, epochs) in enumerate(steps(phase.unfreeze, student, whole.epochs)):
+        reads = [frozenset(objective.reads) for objective in phase.minimised]
+        course = steps(phase.unfreeze, student, whole.epochs, reads)
+        for step, (thawed, epochs) in enumerate(course):
             seed = seed_of(whole.seed, step) if step else whole.seed
             part = replace(whole, epochs=epochs, seed=seed)
             yield _Stretch(f"phase-{number}-{step}", phase, whole, part, begun, thawed)

@@ -8,6 +8,7 @@ from pydantic import Field
 from pipeline.config import parse, read_yaml, settings
 from pipeline.contradictions import refuse_contradictions
 from pipeline.demands import refuse_demands
+from pipeline.encoders import OverPieces
 from pipeline.ensembles import Ensemble
 from pipeline.errors import InputError
 from pipeline.extraction import Extract
@@ -90,9 +91,14 @@ def read_params(path: Path) -> Params:
         refuse_demands(f"{path}: recipes.{name}", recipe, params.score, params.ensembles)
         _refuse_strangers(path, f"recipes.{name}.teachers", recipe.teachers, labelling)
         _refuse_repeated(path, f"recipes.{name}.teachers", recipe.teachers)
-        borrowed = recipe.student.teacher
-        key = f"recipes.{name}.student: teacher"
-        _refuse_strangers(path, key, (borrowed,) if borrowed else (), params.grid.teachers)
+        if (borrowed := recipe.student.teacher) is not None:
+            key = f"recipes.{name}.student: teacher"
+            _refuse_strangers(path, key, (borrowed,), params.grid.teachers)
+            if not isinstance(params.teachers[borrowed].encoder, OverPieces):
+                raise InputError(
+                    f"{path}: {key}: expected one that reads pieces of words, found {borrowed}, a "
+                    f"{params.teachers[borrowed].encoder.kind}, which has none to lend"
+                )
     return params
 
 
@@ -118,6 +124,19 @@ def _refuse_strange_ensembles(path: Path, params: Params) -> None:
         key, teachers = f"ensembles.{name}.teachers", params.ensembles[name].teachers
         _refuse_strangers(path, key, teachers, grid.teachers)
         _refuse_repeated(path, key, teachers)
+        together = [{*corpus.teachers} for corpus in params.corpora.values()]
+        if not any(each >= {*teachers} for each in together):
+            raise InputError(
+                f"{path}: {key}: expected teachers that one corpus at least has in common, found "
+                f"{', '.join(teachers)}; name them in `teachers` of a corpus"
+            )
+        kind, scheme = params.ensembles[name].kind, params.prepare.scheme
+        if kind == "transposed" and scheme != "flat":
+            raise InputError(
+                f"{path}: ensembles.{name}.kind: expected pool or mixture, or prepare.scheme: "
+                f"flat, found {kind} and {scheme}; what a scheme forbids was never learnt, and "
+                "transposed it would be asked for"
+            )
 
 
 def _refuse_empty(path: Path, params: Params) -> None:

@@ -136,6 +136,8 @@ def test_a_wrong_parameter_stops_every_stage(project, stage, section, key, value
         (lambda s: s["grid"].update(ensembles=["both"]), "grid.ensembles: expected one of nothing"),
         (lambda s: _pooled(s, ["en", "da"]), "ensembles.both.teachers: expected one of en, found"),
         (lambda s: _pooled(s, ["en", "en"]), "ensembles.both.teachers: expected each name once"),
+        (lambda s: _apart(s), "expected teachers that one corpus at least has in common, found"),
+        (lambda s: _transposed(s), "both.kind: expected pool or mixture, or prepare.scheme: flat"),
         (lambda s: s["recipes"]["posterior"].update(teachers=["da"]), "expected one of en, found"),
         (lambda s: s["corpora"]["en"].update(teachers=["en", "en"]), "expected each name once"),
     ],
@@ -148,6 +150,17 @@ def test_teachers_and_ensembles_that_are_not_there(project, edit, expected):
 def _pooled(sections: dict[str, Any], teachers: list[str]) -> None:
     sections["ensembles"] = {"both": {"kind": "pool", "teachers": teachers}}
     sections["grid"]["ensembles"] = ["both"]
+
+
+def _apart(sections: dict[str, Any]) -> None:
+    _pooled(sections, ["en", "sv"])
+    sections["teachers"]["sv"] = sections["teachers"]["en"]
+    sections["grid"]["teachers"] = ["en", "sv"]
+
+
+def _transposed(sections: dict[str, Any]) -> None:
+    _pooled(sections, ["en"])
+    sections["ensembles"]["both"]["kind"] = "transposed"
 
 
 def test_a_parameter_file_that_lacks_or_is_no_yaml(project):
@@ -169,7 +182,7 @@ def test_a_teacher_of_whom_nothing_can_be_borrowed(project):
     project.refused("distill", "recipes.posterior.student: teacher: expected one of en, found fr")
     pieces["name"] = "teacher:en"  # a larger student, which reads no pieces
     project.edit(lambda s: s["recipes"]["posterior"]["student"].update(pieces=pieces))
-    project.refused("distill", "models/teachers/en/tokenizer.json", "expected", "found none")
+    project.refused("distill", "teacher: expected one that reads pieces of words, found en, a bil")
 
 
 def test_a_missing_raw_file(project):

@@ -1,5 +1,6 @@
 """A mistake in a parameter is one line: the key, what was expected, what was found."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,7 +21,8 @@ class Small:
 @settings
 class Large:
     kind: Literal["large"] = "large"
-    share: float = 0.5
+    share: float | Literal["half"] = 0.5
+    names: Annotated[tuple[str, ...], Field(min_length=1)] = ("a",)
 
 
 @settings
@@ -78,6 +80,19 @@ def test_settings_do_not_change():
             GOOD | {"model": {"kind": "small", "names": [1]}},
             "parts.x.model.names.0: expected a valid string, found 1",
         ),
+        (GOOD | {"rate": math.inf}, "parts.x.rate: expected a finite number, found inf"),
+        (
+            GOOD | {"model": "small"},
+            "parts.x.model: expected a mapping with `kind`, one of large, small, found 'small'",
+        ),
+        (
+            GOOD | {"model": {"kind": "small", "names": "a"}},
+            "parts.x.model.names: expected a list, found 'a'",
+        ),
+        (
+            GOOD | {"model": {"kind": "large", "share": "hlf"}},
+            "parts.x.model.share: expected a valid number or 'half', found 'hlf'",
+        ),
     ],
 )
 def test_a_mistake_names_its_key(data, expected: str):
@@ -86,6 +101,13 @@ def test_a_mistake_names_its_key(data, expected: str):
 
 def test_every_mistake_is_told():
     assert len(message({"model": {"kind": "small", "width": -1}, "rat": 2}).splitlines()) == 3
+
+
+def test_a_wrong_part_of_a_list_is_not_missed_as_well():
+    found = message(GOOD | {"model": {"kind": "large", "names": [1]}})
+    assert found == "params.yaml: parts.x.model.names.0: expected a valid string, found 1"
+    found = message(GOOD | {"model": {"kind": "large", "names": []}})
+    assert found == "params.yaml: parts.x.model.names: expected 1 or more, found []"
 
 
 def test_yaml_is_that_of_2009(tmp_path: Path):

@@ -62,7 +62,7 @@ def phases(*changes: dict[str, Any], **recipe: Any) -> dict[str, Any]:
         ),
         (
             phases({"objectives": []}, {}),
-            "phases.0.objectives: .*at least 1 item",
+            r"phases.0.objectives: expected 1 or more, found \[\]",
         ),
         (
             phases({"objectives": [GOLD]}, {"objectives": [POSTERIOR]}),
@@ -84,6 +84,11 @@ def phases(*changes: dict[str, Any], **recipe: Any) -> dict[str, Any]:
         (
             phases({"unfreeze": "gradual", "epochs": 1}, {}),
             "phases.0.epochs: expected 2 or more for unfreeze: gradual, found 1",
+        ),
+        (phases({}, {}, objectives=[GOLD]), "objectives: expected none, for each .* found gold"),
+        (
+            phases({"noise": []}, {"noise": []}, noise=[{"kind": "lower"}]),
+            "noise: expected none, for each phase has its own, found lower",
         ),
         (phases({"unfreeze": "slow"}, {}), "phases.0.unfreeze: expected 'at_once' or 'gradual'"),
         (phases({"k": 2}, {}), "phases.0.k: unknown key"),

@@ -8,6 +8,7 @@ from pipeline.demands import refuse_demands
 from pipeline.errors import InputError
 from pipeline.recipes import Recipe
 
+AGAIN = {"objectives": [{"kind": "gold"}, {"kind": "posterior"}]}
 ALL = Questions(saliency=Saliency(), vectors=True)
 
 
@@ -60,6 +61,20 @@ def test_words_of_a_path_cannot_be_weighed(kind: str):
 def test_weights_of_words_are_nothing_to_gold():
     (line,) = refused(recipe("gold", saliency={}), ALL)
     assert line.endswith("found gold alone")
+
+
+@pytest.mark.parametrize(
+    "more", [{"confidence": {"kind": "drop", "least": 0.5}}, {"teachers": ["en"]}]
+)
+def test_what_is_said_of_a_teacher_is_nothing_to_gold(more):
+    (line,) = refused(recipe("gold", **more), ALL)
+    (key,) = more
+    assert line.startswith(f"params.yaml: recipes.r.{key}: expected none, for no objective reads")
+    refuse_demands("r", recipe("gold", **more, self_distillation=AGAIN), ALL, ["both"])
+
+
+def test_fusion_may_be_for_a_later_generation():
+    refuse_demands("r", recipe("gold", fusion={}, self_distillation=AGAIN), ALL, ["both"])
 
 
 def test_fusion_that_nobody_would_see():

@@ -65,6 +65,12 @@ def test_a_projection_comes_after_the_head():
     tagger = fresh(BiLSTM(hidden=4))
     tagger.projection = nn.Linear(8, 3)
     assert names(tagger, parts(tagger)[1]) == ["projection.bias", "projection.weight"]
+    gold, vectors = frozenset(), frozenset(["vectors"])
+    for reads, count in (([gold], 3), ([gold, vectors], 4), ([vectors], 3)):
+        thawed = steps("gradual", tagger, 8, reads)[-1][0]
+        assert len(thawed) == count
+        known = {name.split(".")[0] for part in thawed for name in names(tagger, part)}
+        assert ("emit" in known, "projection" in known) == (gold in reads, vectors in reads)
     tagger.projection = None
     assert len(parts(tagger)) == 3
 
@@ -73,7 +79,7 @@ def test_a_projection_comes_after_the_head():
 def test_epochs_are_divided_over_steps(epochs: int, layers: int):
     tagger = fresh(BiLSTM(words=2, characters=2, hidden=2, layers=layers))
     whole = parts(tagger)
-    found = steps("gradual", tagger, epochs)
+    found = steps("gradual", tagger, epochs, [frozenset()])
     spent = [each for _, each in found]
     assert sum(spent) == epochs
     assert sorted(spent) == spent
@@ -85,7 +91,11 @@ def test_epochs_are_divided_over_steps(epochs: int, layers: int):
     assert counts == sorted({*counts})
     if epochs >= len(whole):
         assert counts == list(range(1, len(whole) + 1))
-    assert len(steps("at_once", tagger, epochs)) == 1 == len(steps("gradual", tagger, 1))
+    assert (
+        len(steps("at_once", tagger, epochs, [frozenset()]))
+        == 1
+        == len(steps("gradual", tagger, 1, [frozenset()]))
+    )
 
 
 def test_what_is_frozen_does_not_move_by_a_byte(student, tmp_path: Path):  # noqa: F811

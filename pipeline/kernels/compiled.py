@@ -134,11 +134,16 @@ class _LogMarginals(torch.autograd.Function):
 
 
 def _pairs(of: Arrays, left: np.ndarray, right: np.ndarray) -> Float[np.ndarray, "tags tags"]:
-    """Σ over words of left(from) · right(to), times exp(transition)."""
+    """Σ over words of left(from) · right(to), times exp(transition).
+
+    0 where that has outgrown float64: between tags that are next to impossible side by side.
+    """
     tags = of.rows.shape[1]
     product = torch.from_numpy(left).T @ torch.from_numpy(right)
     factors = np.exp(of.transitions - sums.highest(of.transitions))
-    return product.numpy()[:tags, :tags] * factors
+    with np.errstate(invalid="ignore", over="ignore"):
+        pairs = product.numpy()[:tags, :tags] * factors
+    return np.nan_to_num(pairs, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _alike(gradients: Sequence[np.ndarray], scores: Sequence[Tensor]) -> list[Tensor]:

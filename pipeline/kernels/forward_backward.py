@@ -205,10 +205,14 @@ def _pairs(left: Tensor, right: Tensor) -> Float[Tensor, "tags tags"]:
 def _gradients(
     found: Pass, emissions: Tensor, pairs: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of emissions, transitions, start and end from those of words and of pairs."""
+    """Gradients of emissions, transitions, start and end from those of words and of pairs.
+
+    A pair's is 0 where it has outgrown float64: between tags next to impossible side by side.
+    """
     last = (found.lengths - 1)[:, None, None].expand(-1, 1, emissions.shape[2])
     first, final = emissions[:, :1].sum(dim=(0, 1)), emissions.gather(1, last).sum(dim=(0, 1))
-    return emissions, pairs * found.factors[0], first, final
+    between = (pairs * found.factors[0]).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    return emissions, between, first, final
 
 
 def _both_ways(x: Float[Tensor, "batch words tags"], lengths: Tensor) -> Tensor:

@@ -12,28 +12,36 @@ from pipeline.config import settings
 from pipeline.lattice import Lattice
 from pipeline.losses.schedules import Constant, Weight
 from pipeline.losses.supervision import Gold, Loss, Reading, Targets
-from pipeline.losses.wordwise import Words, over_words
+from pipeline.losses.temperature import Number
+from pipeline.losses.wordwise import Words, divergences, over_words
 
 Vectors = Float[Tensor, "some words width"]
 
 
 @settings
 class Hidden:
-    """Σ_n KL(softmax v_teacher(n) ‖ softmax GELU(W v_student(n) + b)), v an encoder's vectors.
+    """T² Σ_n KL(softmax(v_teacher(n) / T) ‖ softmax(GELU(W v_student(n) + b) / T)), v: vectors.
 
-    W and b are trained with the student and dropped with them. Source: XtremeDistil (Mukherjee and
-    Hassan Awadallah 2020), equations 5 and 6: the projection, GELU and a KL divergence. The
-    softmax that makes distributions of vectors, and the direction: ours. There the teacher's
-    middle layer (6 or 7 of 12), here what its head reads.
+    v are what an encoder gives its head; W and b are trained with the student and dropped with
+    them. Source: XtremeDistil (Mukherjee and Hassan Awadallah 2020), equations 5 and 6: the
+    projection, GELU and a KL divergence. The softmax that makes distributions of vectors, its
+    temperature and the direction: ours. There the teacher's middle layer (6 or 7 of 12), here what
+    its head reads.
     """
 
     reads: ClassVar[tuple[Reading, ...]] = ("vectors",)
     kind: Literal["hidden"] = "hidden"
     weight: Weight = Constant()
+    temperature: Number = 1.0
 
     def __call__(self, student: Lattice, gold: Gold, targets: Targets) -> Loss:
         """KL divergence summed over words, in nats."""
-        return _by_teacher(student, targets, _divergence)
+
+        def apart(own: Vectors, theirs: Vectors) -> Float[Tensor, "some words"]:
+            rows = theirs, functional.gelu(own)
+            return divergences(*(torch.log_softmax(x / self.temperature, dim=2) for x in rows))
+
+        return self.temperature**2 * _by_teacher(student, targets, apart)
 
 
 @settings
@@ -50,12 +58,6 @@ class HiddenMSE:
     def __call__(self, student: Lattice, gold: Gold, targets: Targets) -> Loss:
         """Mean squared differences summed over words."""
         return _by_teacher(student, targets, _squares)
-
-
-def _divergence(own: Vectors, theirs: Vectors) -> Float[Tensor, "some words"]:
-    wanted = torch.log_softmax(theirs, dim=2)
-    believed = torch.log_softmax(functional.gelu(own), dim=2)
-    return (wanted.exp() * (wanted - believed)).sum(dim=2)
 
 
 def _squares(own: Vectors, theirs: Vectors) -> Float[Tensor, "some words"]:

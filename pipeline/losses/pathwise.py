@@ -11,6 +11,7 @@ from pipeline.config import settings
 from pipeline.lattice import Lattice, exact_log_partition, log_partition, restrict
 from pipeline.losses.schedules import Constant, Weight
 from pipeline.losses.supervision import Gold, Loss, Reading, Targets
+from pipeline.losses.temperature import Number
 
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 
@@ -36,22 +37,25 @@ class TopK:
 
 @settings
 class TopWK:
-    """-Σ_i w_i log p_student(path_i), w_i ∝ p_teacher(path_i) over its k best paths.
+    """-Σ_i w_i log p_student(path_i), w_i ∝ p_teacher(path_i)^(1/T) over its k best paths.
 
-    Source: Wang et al. 2020, equation 9. The coarse grain of Zhou et al. 2021, CRF cross-entropy on
-    surrogate labels, is the same (reconstruction from the abstract).
+    Source: Wang et al. 2020, equation 9, where T = 1; as T grows it becomes `TopK`. No factor T²,
+    since the student's side has no temperature: ours. The coarse grain of Zhou et al. 2021, CRF
+    cross-entropy on surrogate labels, is the same (reconstruction from the abstract).
     """
 
     reads: ClassVar[tuple[Reading, ...]] = ("paths",)
     kind: Literal["top_wk"] = "top_wk"
     weight: Weight = Constant()
+    temperature: Number = 1.0
+    """Of the weights of the paths."""
     k: Count | None = None
     """How many of the extracted paths count; null: all of them."""
 
     def __call__(self, student: Lattice, gold: Gold, targets: Targets) -> Loss:
         """Weighted negative log-likelihood of the paths, in nats."""
         best = targets.best(self.k)
-        return _expected_nll(student, best, best.path_log_probs)
+        return _expected_nll(student, best, best.path_log_probs / self.temperature)
 
 
 @settings

@@ -33,7 +33,8 @@ class Annealed:
     until: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The share of the training steps after which the weight stays at `end`."""
     every: Literal["step", "epoch"] = "step"
-    """How often it moves; by epochs it has, all through one, what it had at its first step."""
+    """How often it moves; by epochs it has, all through one, what it had at its first step, so that
+    of four from 1 to 0 the last has 0.25."""
 
     def at(self, progress: float, epochs: int) -> float:
         """The weight when `progress` (0 to 1) of the steps of so many epochs are done."""

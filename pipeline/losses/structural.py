@@ -155,7 +155,8 @@ def _pairs(
         steps = (found.log2() * STEPS).round()
         for step in steps.unique().tolist():
             some = (steps == step).nonzero()[:, 0]
-            yield rows[some], _some(own, some), _some(teacher, some), 2 ** (step / STEPS)
+            rounded = min(max(2 ** (step / STEPS), temperature.lowest), temperature.highest)
+            yield rows[some], _some(own, some), _some(teacher, some), rounded
 
 
 def _some(lattice: Lattice, rows: Int[Tensor, " some"]) -> Lattice:

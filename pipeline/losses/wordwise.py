@@ -13,7 +13,7 @@ from pipeline.losses.supervision import Gold, Loss, Reading, Targets
 from pipeline.losses.temperature import EntropyBand, Temperature
 
 FLOOR = -30.0
-"""What a student's impossible tag counts as, in nats: infinite loss would teach nothing."""
+"""What an impossible tag counts as, in nats: infinite loss would teach nothing."""
 
 Words = Float[Tensor, "batch words"]
 Rows = Float[Tensor, "batch words tags"]
@@ -101,6 +101,28 @@ class EmissionMSE:
         finite = torch.isfinite(apart)
         squares = torch.where(finite, apart, 0.0).square().sum(dim=2)
         return over_words(squares / finite.sum(dim=2).clamp(min=1), student.mask, targets)
+
+
+@settings
+class Logits:
+    """½ Σ_n Σ_t (emissions_student(n, t) - log q_teacher(n, t))²; not in nats.
+
+    Source: XtremeDistil (Mukherjee and Hassan Awadallah 2020), equation 4, whose teacher's logits
+    are "logarithms of predicted probabilities"; of a CRF, its marginals: ours. What either
+    thinks impossible is left out, and what is less likely than e^-30 counts as that: ours.
+    Blind to the student's transitions, so meant for a softmax head.
+    """
+
+    reads: ClassVar[tuple[Reading, ...]] = ("marginals",)
+    kind: Literal["logits"] = "logits"
+    weight: Weight = Constant()
+
+    def __call__(self, student: Lattice, gold: Gold, targets: Targets) -> Loss:
+        """Half the squared differences, summed over tags and words."""
+        wanted, own = targets.log_marginals, _inside(student.emissions, student.mask)
+        possible = torch.isfinite(wanted) & torch.isfinite(own)
+        apart = torch.where(possible, own - wanted.clamp(min=FLOOR), 0.0)
+        return over_words(apart.square().sum(dim=2) / 2, student.mask, targets)
 
 
 def over_words(words: Words, mask: Bool[Tensor, "batch words"], targets: Targets) -> Loss:
