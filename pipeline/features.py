@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -39,7 +40,7 @@ class ReducedPieces:
     """Embeddings of a pretrained encoder's pieces, reduced: a word's vector is their mean."""
 
     name: str
-    """An encoder as for `pretrained`, or `teacher:NAME`."""
+    """An encoder as for `pretrained`, `teacher:NAME`, or `teacher`: the first that reads pieces."""
     revision: str | None = None
     width: Width = 64
 
@@ -92,8 +93,13 @@ class WordFeatures:
 
     @property
     def teacher(self) -> str | None:
-        """The teacher that the network borrows from, if any."""
+        """The teacher that the network borrows from, if any; "" for whichever there is."""
         return None if self.pieces is None else teacher_in(self.pieces.name)
+
+    def lent_by(self, teacher: str) -> Any:
+        """The same settings, borrowing from that teacher."""
+        assert self.pieces is not None
+        return replace(self, pieces=replace(self.pieces, name=f"teacher:{teacher}"))
 
 
 def vocabulary(sentences: Iterable[Sequence[str]], minimum_count: int) -> list[str]:

@@ -1,15 +1,19 @@
 """Where a pretrained encoder lies: in a package, a folder, a trained teacher, or on the hub."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 from pipeline.errors import InputError
+
+_OF_TEACHER = re.compile(r"teacher(:|$)")
 
 
 def located(name: str, teachers: Path | None = None) -> str:
     """Where a name points: a package's folder that holds `config.json`, a folder, or a hub id.
 
-    `package:NAME` is an installed package, `teacher:NAME` a folder below `teachers`.
+    `package:NAME` is an installed package, `teacher:NAME` a folder below `teachers`. What `teacher`
+    alone stands for is settled where all teachers are known.
     """
     if name.startswith("package:"):
         return str(_package(name.removeprefix("package:")))
@@ -19,8 +23,8 @@ def located(name: str, teachers: Path | None = None) -> str:
 
 
 def teacher_in(name: str) -> str | None:
-    """The teacher that a name names, if it names one."""
-    return name.removeprefix("teacher:") if name.startswith("teacher:") else None
+    """The teacher that a name names, if it names one; "" for `teacher`, which stands for any."""
+    return name.removeprefix("teacher").removeprefix(":") if _OF_TEACHER.match(name) else None
 
 
 def file_of(place: str, name: str, revision: str | None = None) -> Path:

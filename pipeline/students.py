@@ -1,10 +1,12 @@
 """Students: small encoders for CPUs, and how a student is made, stored and read.
 
-To add one, write a settings class with `build`, `load` and `teacher` and put its name in `Student`;
-the contract tests then run over it. Over words, `WordFeatures` has the three: say `network` alone.
+To add one, write a settings class with `build`, `load`, `teacher` and `lent_by`, and put its name
+in `Student`; the contract tests then run over it. Over words, `WordFeatures` has all four: say
+`network` alone.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -150,8 +152,12 @@ class Transformer(OverPieces):
 
     @property
     def teacher(self) -> str | None:
-        """The teacher whose layers these are at first, if any."""
+        """The teacher whose layers these are at first, if any; "" for whichever there is."""
         return teacher_in(self.name)
+
+    def lent_by(self, teacher: str) -> "Transformer":
+        """The same settings, beginning as that teacher."""
+        return replace(self, name=f"teacher:{teacher}")
 
     def _replaced(self) -> dict[str, int | float | str | bool]:
         return {

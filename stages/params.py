@@ -1,5 +1,7 @@
 """params.yaml as one typed value: every section is checked before any stage starts to work."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -91,15 +93,28 @@ def read_params(path: Path) -> Params:
         refuse_demands(f"{path}: recipes.{name}", recipe, params.score, params.ensembles)
         _refuse_strangers(path, f"recipes.{name}.teachers", recipe.teachers, labelling)
         _refuse_repeated(path, f"recipes.{name}.teachers", recipe.teachers)
-        if (borrowed := recipe.student.teacher) is not None:
-            key = f"recipes.{name}.student: teacher"
+    return replace(params, recipes=dict(_settled(path, params)))
+
+
+def _settled(path: Path, params: Params) -> Iterator[tuple[str, Recipe]]:
+    """Recipes whose students name the teacher from which they borrow; InputError without one."""
+    encoders = {name: params.teachers[name].encoder for name in params.grid.teachers}
+    lenders = [name for name, each in encoders.items() if isinstance(each, OverPieces)]
+    others = [f"{name} ({each.kind})" for name, each in encoders.items() if name not in lenders]
+    for name, recipe in params.recipes.items():
+        borrowed, key = recipe.student.teacher, f"recipes.{name}.student: teacher"
+        if borrowed is None or (not borrowed and name not in params.grid.recipes):
+            yield name, recipe
+            continue
+        if borrowed:
             _refuse_strangers(path, key, (borrowed,), params.grid.teachers)
-            if not isinstance(params.teachers[borrowed].encoder, OverPieces):
-                raise InputError(
-                    f"{path}: {key}: expected one that reads pieces of words, found {borrowed}, a "
-                    f"{params.teachers[borrowed].encoder.kind}, which has none to lend"
-                )
-    return params
+        lender = borrowed or next(iter(lenders), "")
+        if lender not in lenders:
+            raise InputError(
+                f"{path}: {key}: expected one that reads pieces of words, found "
+                f"{', '.join(others)}; take what is borrowed out of the recipe"
+            )
+        yield name, replace(recipe, student=recipe.student.lent_by(lender))
 
 
 def _refuse_strangers(path: Path, key: str, names: tuple[str, ...], known: object) -> None:
