@@ -101,7 +101,7 @@ def _described(error: ErrorDetails, adapter: TypeAdapter) -> tuple[str, str]:
         case "unexpected_keyword_argument":
             here = _schema_at(adapter.json_schema(), error["loc"][:-1])
             allowed = ", ".join(sorted(here.get("properties", {})))
-            return f"unknown key{found}; expected one of: {allowed}", ""
+            return f"unknown key, found {error['input']!r}; expected one of: {allowed}", ""
         case "missing":
             return "expected a value", ", found none"
         case "union_tag_invalid":
