@@ -83,6 +83,7 @@ class Mixture(Weighed):
     A mixture of chains is no chain. This one keeps the mixture's exact marginals and forgets what
     goes with what: its lattice has their logarithms as emissions and no transitions, as a softmax
     tagger has. So its best paths may break the scheme, and learning from marginals suits it best.
+    Source: the linear opinion pool, word by word: ours for marginals.
     """
 
     kind: Literal["mixture"] = "mixture"
@@ -112,7 +113,8 @@ class Transposed:
 
     The k-best decoder in the released code of Wang et al. 2020 reads `[from, to]` of a matrix that
     all other code fills as `[to, from]`, where scores of first and last tags come out as constants.
-    Its Top-K and Top-WK learnt from such paths; here anyone can.
+    Its Top-K and Top-WK learnt from such paths; here anyone can, of tags without a scheme: what a
+    scheme forbids was never learnt, and transposed it would be asked for.
     """
 
     kind: Literal["transposed"] = "transposed"

@@ -25,7 +25,8 @@ class TokenKD:
 
     Source: Wang et al. 2020, equation 4, for taggers that decide each word alone; q is the
     teacher's marginal, which is the softmax for a softmax teacher. Blind to the student's
-    transitions: only the softmax head is trained fully by it.
+    transitions: only the softmax head is trained fully by it. With gold at one weight, or alone, it
+    is what Hagström and Johansson 2021 teach students by, at T = 1.
     """
 
     reads: ClassVar[tuple[Reading, ...]] = ("marginals",)
