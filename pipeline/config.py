@@ -76,15 +76,12 @@ def _lines(
 
     What fits none of several types is one mistake, and a list that lacks a wrong part no other.
     """
-    inner = [error["loc"] for error in errors]
+    above = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
     found: dict[tuple[str, str], list[str]] = {}
     for error in errors:
-        place, depth = error["loc"], len(error["loc"])
-        if error["type"] == "too_short" and any(
-            len(other) > depth and other[:depth] == place for other in inner
-        ):
+        if error["type"] == "too_short" and error["loc"] in above:
             continue
-        keys = _keys(place, data, lacking=error["type"] == "missing")
+        keys = _keys(error["loc"], data, lacking=error["type"] == "missing")
         at = f"{where}.{keys}".replace(": .", ": ") if keys else where
         at += ".kind" if error["type"].startswith("union_tag") else ""
         expected, seen = _described(error, adapter)
