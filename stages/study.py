@@ -19,7 +19,7 @@ from typing import Any
 
 from pipeline.device import found_threads
 from pipeline.errors import InputError
-from pipeline.reporting.study import picture, section, spliced
+from pipeline.reporting.study import pictures, section, spliced
 from pipeline.running.artifacts import made_by, writing
 from pipeline.running.bench import AHEAD
 from pipeline.running.machine import machine
@@ -56,21 +56,23 @@ def run(experiment: Path, jobs: int | None, out: Path, seeds: Sequence[int]) -> 
 def _write(
     experiment: Path, out: Path, metrics: Path, seconds: float, jobs: int, seeds: Sequence[int]
 ) -> None:
-    """The section, and the picture beside the page."""
+    """The section, and its pictures beside the page."""
     figures = json.loads(made_by(_LAST, metrics).read_text(encoding="utf-8"))
-    drawing = out.parent / out.stem / f"{experiment.stem}.svg"
+    drawn, folder = pictures(experiment.stem, figures), out.parent / out.stem
     text = section(
         experiment.stem,
         figures,
         command=f"limbeck study {experiment}",
         conditions=f"{machine()}; {jobs} at a time; {seconds / 60:.0f} minutes; seeds "
         f"{', '.join(map(str, seeds))}",
-        picture=drawing.relative_to(out.parent).as_posix(),
+        pictures=[f"{folder.name}/{name}" for name in drawn],
     )
     before = out.read_text(encoding="utf-8") if out.exists() else ""
-    with writing(out) as file, writing(drawing) as image:
+    for name, image in drawn.items():
+        with writing(folder / name) as file:
+            file.write_text(image, encoding="utf-8")
+    with writing(out) as file:
         file.write_text(spliced(before, experiment.stem, text), encoding="utf-8")
-        image.write_text(picture(figures), encoding="utf-8")
     log(f"{out} now holds {experiment.stem}")
 
 

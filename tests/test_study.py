@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.reporting.study import picture, section, spliced
+from pipeline.reporting.study import pictures, section, spliced
 
 
 def recipe(f1: float, **more) -> dict:
@@ -28,8 +28,16 @@ FIGURES = {
 }
 
 
+NEVER = {"zero_shot": {"f1": 10.0, "f1_std": 1.0, "p_value": None}, "seeds": 2}
+UNSEEN = {
+    **FIGURES,
+    "recipes": {name: {**each, **NEVER} for name, each in FIGURES["recipes"].items()},
+}
+
+
 def told(figures=FIGURES) -> str:
-    return section("s", figures, "limbeck study s.yaml", "a machine; seeds 1", "results/s.svg")
+    drawn = [f"results/{name}" for name in pictures("s", figures)]
+    return section("s", figures, "limbeck study s.yaml", "a machine; seeds 1", drawn)
 
 
 def test_a_section_has_every_recipe_and_pair():
@@ -42,9 +50,7 @@ def test_a_section_has_every_recipe_and_pair():
 
 
 def test_every_row_of_a_table_has_the_cells_of_its_head():
-    unseen = {"zero_shot": {"f1": 10.0, "f1_std": 1.0, "p_value": None}}
-    recipes = {name: {**each, **unseen} for name, each in FIGURES["recipes"].items()}
-    for text in (told(), told({**FIGURES, "recipes": recipes})):
+    for text in (told(), told(UNSEEN)):
         for table in text.split("\n\n"):
             rows = [line.count("|") for line in table.splitlines() if line.startswith("|")]
             assert len({*rows}) <= 1
@@ -53,6 +59,10 @@ def test_every_row_of_a_table_has_the_cells_of_its_head():
 
 def test_zero_shot_stands_apart_only_where_there_is_any():
     assert "zero-shot" not in told()
+    assert "![s](results/s.svg)\n\n![s](results/s-zero-shot.svg)" in told(UNSEEN)
+    drawn = texts(ElementTree.fromstring(pictures("s", UNSEEN)["s-zero-shot.svg"]))
+    assert "a_b" in drawn
+    assert any("zero-shot" in text for text in drawn)
 
 
 def test_a_page_gets_a_section_once():
@@ -70,7 +80,7 @@ def test_sections_of_two_studies_leave_each_other_alone():
 
 
 def parsed(figures: dict) -> ElementTree.Element:
-    return ElementTree.fromstring(picture(figures))
+    return ElementTree.fromstring(pictures("s", figures)["s.svg"])
 
 
 def texts(root: ElementTree.Element) -> list[str]:

@@ -3,7 +3,7 @@
 Figures are those of `metrics/summary.json`. Recipes whose names end in numbers (`top_k-1`,
 `top_k-10`) are a sweep: the picture has a line for each name and the numbers from left to right.
 Otherwise it shows how far each recipe is from the baseline, in grey where that is no more than
-chance.
+chance. Corpora from which no student learns have a picture of their own.
 """
 
 import re
@@ -20,9 +20,12 @@ Figures = Mapping[str, Any]
 _MARK = re.compile(r"-(\d+)$")
 
 
-def section(name: str, figures: Figures, command: str, conditions: str, picture: str) -> str:
-    """Command, conditions, picture and tables of one study; equal figures give equal text."""
-    parts = [f"    {command}", conditions + ".", f"![{name}]({picture})", _recipes(figures)]
+def section(
+    name: str, figures: Figures, command: str, conditions: str, pictures: Sequence[str]
+) -> str:
+    """Command, conditions, pictures and tables of one study; equal figures give equal text."""
+    shown = [f"![{name}]({picture})" for picture in pictures]
+    parts = [f"    {command}", conditions + ".", *shown, _recipes(figures)]
     if "pairs" in figures:
         parts.append(_pairs(figures["pairs"]))
     return "\n\n".join(parts)
@@ -38,10 +41,13 @@ def spliced(page: str, name: str, text: str) -> str:
     return before + block + after
 
 
-def picture(figures: Figures) -> str:
-    """A sweep, or differences from the baseline, as a file of SVG."""
+def pictures(name: str, figures: Figures) -> dict[str, str]:
+    """Files of SVG by name: a sweep, or differences from the baseline, and zero-shot ones."""
     recipes = figures["recipes"]
-    return standing_alone(_swept(recipes) or _compared(recipes), DRAWN)
+    found = {f"{name}.svg": standing_alone(_swept(recipes) or _compared(recipes), DRAWN)}
+    if unseen := _unseen(recipes):
+        found[f"{name}-zero-shot.svg"] = standing_alone(unseen, DRAWN)
+    return found
 
 
 def _swept(recipes: Figures) -> str:
@@ -61,6 +67,22 @@ def _compared(recipes: Figures) -> str:
         if recipe.get("interval")
     }
     return spans(rows, "points of F1 from the baseline, with 95 % intervals")
+
+
+def _unseen(recipes: Figures) -> str:
+    """How far each recipe is from the baseline where no student learns; nothing without spread."""
+    found = {name: recipe["zero_shot"] for name, recipe in recipes.items() if "zero_shot" in recipe}
+    if len(found) < 2 or any(each["f1_std"] is None for each in found.values()):
+        return ""
+    first = next(iter(found.values()))
+    rows = {}
+    for name in [*found][1:]:
+        apart = found[name]["f1"] - first["f1"]
+        squares = found[name]["f1_std"] ** 2 + first["f1_std"] ** 2
+        room = 2 * (squares / recipes[name]["seeds"]) ** 0.5
+        low, high = apart - room, apart + room
+        rows[name] = Whisker(_sure(low, high), apart, low, high)
+    return spans(rows, "zero-shot: points of F1 from the baseline, ± 2 standard errors over seeds")
 
 
 def _recipes(figures: Figures) -> str:
