@@ -142,7 +142,7 @@ def test_transposed_paths_are_best_under_the_other_reading():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"kind": "pool", "teachers": ["a"]}, "at least 2"),
+        ({"kind": "pool", "teachers": ["a"]}, "expected 2 or more, found"),
         ({"kind": "pool", "teachers": ["a", "b"], "weights": [1.0]}, "one weight for each of 2"),
         ({"kind": "mixture", "teachers": ["a", "b"], "weights": [1.0, 0.0]}, "greater than 0"),
         ({"kind": "transposed", "teachers": ["a", "b"]}, "at most 1"),
