@@ -22,12 +22,7 @@ def _contradictions(recipe: Recipe, shared: Training) -> Iterator[str]:
             own = f" or in phases.{number}" if recipe.phases else ""
             yield f"objectives: expected one or more, here{own}, found none"
             return
-    for key in ("objectives", "noise"):
-        courses = (recipe.phases, recipe.reborn.phases)
-        unread = all(phases and all(_has(key, one) for one in phases) for phases in courses)
-        if unread and getattr(recipe, key):
-            kinds = ", ".join(each.kind for each in getattr(recipe, key))
-            yield f"{key}: expected none, for each phase has its own, found {kinds}"
+    yield from _unread(recipe)
     yield from _of_transfer(recipe)
     for number, phase in enumerate(recipe.course):
         where = f"phases.{number}." if recipe.phases else ""
@@ -39,8 +34,16 @@ def _contradictions(recipe: Recipe, shared: Training) -> Iterator[str]:
         yield from _of_generations(recipe, own)
 
 
-def _has(key: str, phase: Phase) -> bool:
-    return getattr(phase, key) is not None
+def _unread(recipe: Recipe) -> Iterator[str]:
+    """What the recipe says and no phase of any generation asks it for."""
+    for key in ("objectives", "noise"):
+        own = [
+            bool(phases) and all(getattr(phase, key) is not None for phase in phases)
+            for phases in (recipe.phases, recipe.reborn.phases)
+        ]
+        if all(own) and getattr(recipe, key):
+            kinds = ", ".join(each.kind for each in getattr(recipe, key))
+            yield f"{key}: expected none, for each phase has its own, found {kinds}"
 
 
 def _of_transfer(recipe: Recipe) -> Iterator[str]:

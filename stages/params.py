@@ -139,8 +139,7 @@ def _refuse_strange_ensembles(path: Path, params: Params) -> None:
         key, teachers = f"ensembles.{name}.teachers", params.ensembles[name].teachers
         _refuse_strangers(path, key, teachers, grid.teachers)
         _refuse_repeated(path, key, teachers)
-        together = [{*corpus.teachers} for corpus in params.corpora.values()]
-        if not any(each >= {*teachers} for each in together):
+        if not any({*teachers} <= {*corpus.teachers} for corpus in params.corpora.values()):
             raise InputError(
                 f"{path}: {key}: expected teachers that one corpus at least has in common, found "
                 f"{', '.join(teachers)}; name them in `teachers` of a corpus"

@@ -31,6 +31,7 @@ def refused(recipe: Recipe, score: Questions) -> list[str]:
         recipe("gold", "top_wk", "posterior", fusion={}),
         recipe("gold", "hidden", "posterior", saliency={}, fusion={"share": 0.1}),
         recipe("emission_mse", "hidden_mse", saliency={"share": 0.5}),
+        recipe("gold", fusion={}, self_distillation=AGAIN),
     ],
 )
 def test_what_can_be_had_is_not_refused(fine: Recipe):
@@ -71,10 +72,6 @@ def test_what_is_said_of_a_teacher_is_nothing_to_gold(more):
     (key,) = more
     assert line.startswith(f"params.yaml: recipes.r.{key}: expected none, for no objective reads")
     refuse_demands("r", recipe("gold", **more, self_distillation=AGAIN), ALL, ["both"])
-
-
-def test_fusion_may_be_for_a_later_generation():
-    refuse_demands("r", recipe("gold", fusion={}, self_distillation=AGAIN), ALL, ["both"])
 
 
 def test_fusion_that_nobody_would_see():
